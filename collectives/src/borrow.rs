@@ -1,0 +1,60 @@
+//! Collectives that move borrowed memory and return when it is free again: the one place where a loan is bound to a frame.
+//!
+//! `Core::run` returns, or unwinds, only when its flow is done or withdrawn, so a slice that is borrowed for the call
+//! outlives every use. (`overlap.rs` is the other place, for loans that last longer than one call.)
+#![allow(unsafe_code)]
+
+use crate::algo::Step;
+use crate::check::Print;
+use crate::core::Core;
+use crate::failure::Abort;
+use crate::flow::Cargo;
+use crate::transport::memory::{Landing, Memory, any_bits};
+use crate::Plain;
+
+/// Runs `steps` with `from` as buffer 0 and room for `room` values as buffer 1, which is given back full. The caller's
+/// own part is copied by `own`, pairs of ranges (in values) of `from` and of the result.
+pub(crate) fn exchange<T: Plain>(
+    core: &Core,
+    print: Print,
+    steps: Vec<Step>,
+    from: &[T],
+    room: usize,
+    own: Option<(usize, usize, usize)>,
+) -> Result<Vec<T>, Abort> {
+    // SAFETY: `from` is borrowed until this call returns, and `run` settles the flow before.
+    let source = unsafe { Memory::lend(from) };
+    let mut landing = Memory::landing(Landing::<T>::new(room));
+    if let Some((start, into, len)) = own {
+        let bytes = |n: usize| n * size_of::<T>();
+        let part = crate::transport::memory::span_of(bytemuck::cast_slice(&from[start..start + len]));
+        // SAFETY: the landing is ours alone, no flow has begun.
+        unsafe { landing.span().part(bytes(into), bytes(len)).fill(part) };
+    }
+    let mut cargo = core.run(print, Cargo { steps, memory: vec![source, landing], ..Cargo::default() })?;
+    let landing = cargo.memory.pop().expect("two buffers went in");
+    landing.into_landed().map_err(|i| invalid::<T>(core, &print, i))
+}
+
+/// Runs `steps` with `buf` as buffer 0, from which messages are sent or into which they are received.
+pub(crate) fn in_place<T: Plain>(core: &Core, print: Print, steps: Vec<Step>, buf: &mut [T]) -> Result<(), Abort> {
+    if any_bits::<T>() {
+        // SAFETY: `buf` is borrowed exclusively until this call returns, and `run` settles the flow before. Any bits will do.
+        let memory = vec![unsafe { Memory::lend_mut(std::ptr::from_mut(buf)) }];
+        return core.run(print, Cargo { steps, memory, ..Cargo::default() }).map(drop);
+    }
+    let mut bytes = Memory::landing(Landing::<T>::new(buf.len()));
+    // SAFETY: the landing is ours alone, no flow has begun.
+    unsafe { bytes.span().fill(crate::transport::memory::span_of(bytemuck::cast_slice(buf))) };
+    let mut cargo = core.run(print, Cargo { steps, memory: vec![bytes], ..Cargo::default() })?;
+    let values = cargo.memory.pop().expect("one buffer went in").into_landed();
+    buf.copy_from_slice(&values.map_err(|i| invalid::<T>(core, &print, i))?);
+    Ok(())
+}
+
+/// A peer has sent bytes that are no value of the type: its program is another one, or memory is corrupt.
+pub(crate) fn invalid<T>(core: &Core, print: &Print, index: usize) -> Abort {
+    let what = format!("element {index} received in {} is no valid {}", print.text(), std::any::type_name::<T>());
+    core.rank.transport.abort(core.rank.own_abort(&what))
+}
+

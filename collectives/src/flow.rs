@@ -1,0 +1,206 @@
+//! One collective under way on one rank: a schedule, the memory it moves, and how far it has come.
+//!
+//! A flow is advanced by whoever waits or polls on its rank; it never blocks. Invariant: from its start until it is `done`
+//! or withdrawn, a transport may use its memory, so a flow with lent memory is only ever made where a frame makes sure of
+//! one or the other (`borrow.rs`). Flows with owned memory may be forgotten: the rank's table keeps them until they land.
+
+use crate::algo::{Counter, Move, Piece, Step};
+use crate::failure::Abort;
+use crate::rank::Rank;
+use crate::transport::memory::Memory;
+use crate::transport::{Call, Key, Payload, Pulled, Ticket, Want};
+use std::rc::Rc;
+
+pub(crate) type Blobs = Vec<Option<Vec<u8>>>;
+/// The flow's own code between two steps.
+pub(crate) type Combine = Box<dyn FnMut(&mut Blobs)>;
+
+pub(crate) struct Flow {
+    pub call: Call,
+    members: Rc<[u32]>,
+    steps: Vec<Step>,
+    at: usize,
+    begun: bool,
+    pub memory: Vec<Memory>,
+    pub blobs: Blobs,
+    combine: Option<Combine>,
+    waiting: Vec<Awaited>,
+    sending: Vec<Ticket>,
+    counters: [Counter; 2],
+}
+
+struct Awaited {
+    key: Key,
+    piece: Piece,
+    #[cfg(feature = "mpi")]
+    coming: Option<u64>,
+}
+
+/// What a flow is made of, besides its call.
+#[derive(Default)]
+pub(crate) struct Cargo {
+    pub steps: Vec<Step>,
+    pub memory: Vec<Memory>,
+    pub blobs: Blobs,
+    pub combine: Option<Combine>,
+}
+
+impl Flow {
+    pub(crate) fn new(call: Call, members: Rc<[u32]>, cargo: Cargo) -> Flow {
+        let Cargo { steps, memory, blobs, combine } = cargo;
+        Flow {
+            call,
+            members,
+            steps,
+            at: 0,
+            begun: false,
+            memory,
+            blobs,
+            combine,
+            waiting: Vec::new(),
+            sending: Vec::new(),
+            counters: Default::default(),
+        }
+    }
+
+    /// Everything has been received, and nobody needs our memory any more.
+    pub(crate) fn done(&self) -> bool {
+        self.at == self.steps.len() && self.sending.is_empty()
+    }
+
+    /// The ranks of the job whose messages the flow waits for.
+    pub(crate) fn awaited(&self) -> Vec<u32> {
+        self.waiting.iter().map(|w| w.key.from).collect()
+    }
+
+    /// Goes as far as it can without waiting.
+    pub(crate) fn advance(&mut self, rank: &Rank) {
+        while self.at < self.steps.len() {
+            if !self.begun {
+                self.begin_step(rank);
+            }
+            self.receive(rank);
+            if !self.waiting.is_empty() {
+                break;
+            }
+            if self.steps[self.at].combine
+                && let Some(combine) = &mut self.combine
+            {
+                combine(&mut self.blobs);
+            }
+            self.at += 1;
+            self.begun = false;
+        }
+        self.sending.retain(|ticket| !rank.transport.sent(ticket));
+    }
+
+    fn begin_step(&mut self, rank: &Rank) {
+        self.begun = true;
+        let step = &mut self.steps[self.at];
+        let (sends, recvs) = (std::mem::take(&mut step.sends), std::mem::take(&mut step.recvs));
+        for Move { peer, piece } in sends {
+            let payload = self.pack(&piece);
+            let (to, tag) = (self.members[peer], self.counters[0].next(peer));
+            rank.count_sent(match &payload {
+                Payload::Owned(bytes) => bytes.len(),
+                Payload::Lent(span) => span.len(),
+            });
+            self.sending.extend(rank.transport.post(rank.me, to, tag, &self.call, payload));
+        }
+        for Move { peer, piece } in recvs {
+            let (comm, seq) = (self.call.comm, self.call.seq);
+            let key = Key { comm, seq, tag: self.counters[1].next(peer), from: self.members[peer] };
+            self.waiting.push(Awaited {
+                key,
+                piece,
+                #[cfg(feature = "mpi")]
+                coming: None,
+            });
+        }
+    }
+
+    fn receive(&mut self, rank: &Rank) {
+        let mut i = 0;
+        while i < self.waiting.len() {
+            if self.receive_one(rank, i) {
+                self.waiting.swap_remove(i);
+            } else {
+                i += 1;
+            }
+        }
+    }
+
+    fn receive_one(&mut self, rank: &Rank, i: usize) -> bool {
+        #[cfg(feature = "mpi")]
+        if let Some(id) = self.waiting[i].coming {
+            return rank.transport.landed(id);
+        }
+        let Awaited { key, piece, .. } = &self.waiting[i];
+        let want = match *piece {
+            Piece::Span { memory, start, len } => Want::Into(self.memory[memory].span().part(start, len)),
+            _ => Want::Any,
+        };
+        match rank.transport.pull(rank.me, key, want) {
+            Pulled::NotYet => false,
+            Pulled::Landed => true,
+            Pulled::Bytes(bytes) => {
+                match piece {
+                    Piece::Empty => assert!(bytes.is_empty(), "{} bytes where none were due", bytes.len()),
+                    Piece::Blob(b) => self.blobs[*b] = Some(bytes),
+                    Piece::Blobs(list) => unframe(&bytes, list, &mut self.blobs),
+                    Piece::Span { .. } => unreachable!("spans are received in place"),
+                }
+                true
+            }
+            #[cfg(feature = "mpi")]
+            Pulled::Coming(id) => {
+                self.waiting[i].coming = Some(id);
+                false
+            }
+        }
+    }
+
+    fn pack(&mut self, piece: &Piece) -> Payload {
+        let blob = |b: usize| self.blobs[b].as_deref().expect("a schedule sends blobs that are there");
+        match piece {
+            Piece::Empty => Payload::Owned(Vec::new()),
+            Piece::Blob(b) => Payload::Owned(blob(*b).to_vec()),
+            Piece::Blobs(list) => Payload::Owned(frame(list.iter().map(|&b| blob(b)))),
+            Piece::Span { memory, start, len } => Payload::Lent(self.memory[*memory].span().part(*start, *len)),
+        }
+    }
+
+    /// Ends all use of the flow's memory by others, landed or not. If a peer will miss something, the job ends too.
+    pub(crate) fn withdraw(&mut self, rank: &Rank, why: impl Fn() -> Abort) {
+        for ticket in std::mem::take(&mut self.sending) {
+            rank.transport.withdraw(&ticket, &why);
+        }
+        #[cfg(feature = "mpi")]
+        if self.waiting.iter().any(|w| w.coming.is_some()) {
+            rank.transport.abort(why()); // a receive that MPI has begun cannot be taken back
+        }
+        if !self.done() && !rank.transport.aborted() {
+            rank.transport.abort(why()); // peers may count on what this rank has not sent yet
+        }
+        self.waiting.clear();
+        self.at = self.steps.len();
+    }
+}
+
+/// Several blobs in one message: each length (8 bytes), then all bytes.
+fn frame<'b>(blobs: impl Iterator<Item = &'b [u8]> + Clone) -> Vec<u8> {
+    let mut bytes: Vec<u8> = blobs.clone().flat_map(|b| (b.len() as u64).to_le_bytes()).collect();
+    blobs.for_each(|b| bytes.extend_from_slice(b));
+    bytes
+}
+
+fn unframe(bytes: &[u8], list: &[usize], blobs: &mut Blobs) {
+    let (lengths, mut rest) = bytes.split_at_checked(8 * list.len()).expect("a frame begins with its lengths");
+    for (length, &b) in lengths.as_chunks::<8>().0.iter().zip(list) {
+        let length = usize::try_from(u64::from_le_bytes(*length)).expect("a length in memory");
+        let (blob, after) = rest.split_at_checked(length).expect("a frame has all its bytes");
+        blobs[b] = Some(blob.to_vec());
+        rest = after;
+    }
+    assert!(rest.is_empty(), "{} bytes behind a frame", rest.len());
+}

@@ -1,0 +1,153 @@
+//! How ranks come to be and end: for the runtime, which decides where they run.
+//!
+//! In process, [`Threads`] is shared by all ranks; each rank's thread takes its [`Keeper`]. Under MPI there is one keeper a
+//! process. The keeper is held by the runtime's frame, out of the program's reach: it ends the job's communicator whatever
+//! handle the program has put in its place.
+
+use crate::Comm;
+use crate::check::Print;
+use crate::core::Core;
+use crate::failure::Abort;
+use crate::rank::Rank;
+use crate::transport::{Transport, threads};
+use std::panic::Location;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What the in-process ranks of one job share.
+#[derive(Clone)]
+pub struct Threads {
+    job: Arc<threads::Job>,
+    size: u32,
+}
+
+impl std::fmt::Debug for Threads {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        write!(f, "Threads({} ranks)", self.size)
+    }
+}
+
+impl Threads {
+    /// A job of `size` ranks in this process. `roomy`: every rank has cores of its own, so a waiting rank may spin briefly.
+    pub fn new(size: u32, roomy: bool) -> Threads {
+        Threads { job: threads::Job::new(size, roomy), size }
+    }
+
+    /// Makes this thread rank `rank`.
+    pub fn keeper(&self, rank: u32) -> Keeper {
+        Keeper::new(Transport::Threads(self.job.clone()), rank, self.size)
+    }
+
+    /// Raises the job's abort flag; gives the abort that stands, which is the first.
+    pub fn abort(&self, abort: Abort) -> Abort {
+        self.job.abort(abort)
+    }
+
+    /// Rank `rank` is back from its body, or never began.
+    pub fn rank_ended(&self, rank: u32) {
+        self.job.rank_ended(rank);
+    }
+
+    /// Waits until all ranks are back; once the flag is up, no longer than `grace`.
+    ///
+    /// # Errors
+    /// Cause and roll-call, if a rank did not come back in time.
+    pub fn wait_ended(&self, grace: Duration) -> Result<(), String> {
+        self.job.wait_ended(grace)
+    }
+}
+
+/// One rank's hold on its job.
+pub struct Keeper {
+    core: Rc<Core>,
+}
+
+impl std::fmt::Debug for Keeper {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        write!(f, "Keeper(rank {})", self.core.me)
+    }
+}
+
+impl Keeper {
+    fn new(transport: Transport, rank: u32, size: u32) -> Keeper {
+        let rank = Rank::new(transport, rank);
+        rank.sit();
+        Keeper { core: Core::root(rank, size) }
+    }
+
+    /// This process as a rank of its MPI job.
+    ///
+    /// # Errors
+    /// What is wrong with the launch, in words.
+    #[cfg(feature = "mpi")]
+    pub fn mpi() -> Result<Keeper, String> {
+        let job = crate::transport::mpi::Job::begin()?;
+        let (rank, size) = (job.rank(), job.size());
+        Ok(Keeper::new(Transport::Mpi(job), rank, size))
+    }
+
+    /// The communicator of all ranks.
+    pub fn comm(&self) -> Comm {
+        Comm { core: self.core.clone() }
+    }
+
+    /// Ends the job because of this rank; gives the abort that stands. Under MPI it does not return.
+    pub fn abort(&self, abort: Abort) -> Abort {
+        self.core.rank.transport.abort(abort)
+    }
+
+    /// Lands what was never waited for and meets all ranks. `what` and `at` are part of the fingerprint, so a rank that
+    /// ends while others communicate is found out.
+    ///
+    /// # Errors
+    /// The job's abort.
+    pub fn finish(&self, what: &'static str, at: &'static Location<'static>) -> Result<(), Abort> {
+        self.core.finish(Print::new::<()>(what, [0; 2], at))
+    }
+}
+
+/// A look at the job's abort flag from any thread.
+#[derive(Clone)]
+pub struct AbortFlag(Option<Arc<threads::Job>>);
+
+impl std::fmt::Debug for AbortFlag {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        write!(f, "AbortFlag({})", self.raised())
+    }
+}
+
+impl AbortFlag {
+    /// Whether the job is ending. Never under MPI, where the processes of an ending job are ended.
+    pub fn raised(&self) -> bool {
+        self.0.as_ref().is_some_and(|job| job.aborted())
+    }
+}
+
+impl Comm {
+    /// The job's abort flag, for loops that compute for long. Local.
+    pub fn abort_flag(&self) -> AbortFlag {
+        match &self.core.rank.transport {
+            Transport::Threads(job) => AbortFlag(Some(job.clone())),
+            #[cfg(feature = "mpi")]
+            Transport::Mpi(_) => AbortFlag(None),
+        }
+    }
+
+    /// `threads` or `mpi`. Local.
+    pub fn transport(&self) -> &'static str {
+        match &self.core.rank.transport {
+            Transport::Threads(_) => "threads",
+            #[cfg(feature = "mpi")]
+            Transport::Mpi(_) => "mpi",
+        }
+    }
+}
+
+/// Name and version of the MPI library in use; `None` without the feature. Local; needs no started MPI.
+pub fn mpi_version() -> Option<String> {
+    #[cfg(feature = "mpi")]
+    return Some(crate::transport::mpi::version());
+    #[cfg(not(feature = "mpi"))]
+    None
+}

@@ -1,0 +1,71 @@
+//! Every rank has something for every rank.
+
+use crate::algo::direct;
+use crate::borrow;
+use crate::check::Print;
+use crate::{Abort, Comm, Parts, Plain};
+use std::panic::Location;
+
+impl Comm {
+    /// Block q of `send` goes to rank q, whose result has ours as block `rank`. Blocks have equal length, the same on all
+    /// ranks. Collective; p − 1 messages a rank, each straight to its place.
+    ///
+    /// # Errors
+    /// The job's abort.
+    ///
+    /// # Panics
+    /// If the length is no multiple of the number of ranks.
+    #[track_caller]
+    #[doc(alias = "MPI_Alltoall")]
+    pub fn all_to_all<T: Plain>(&mut self, send: &[T]) -> Result<Vec<T>, Abort> {
+        let (core, ranks) = (&self.core, self.core.size());
+        assert!(send.len().is_multiple_of(ranks), "{} elements in one block for each of {ranks} ranks", send.len());
+        let print = Print::new::<T>("all_to_all", [send.len() as u64, 0], Location::caller());
+        let (block, bytes) = (send.len() / ranks, size_of_val(send) / ranks);
+        let place = |q: usize| Some(q * bytes..(q + 1) * bytes);
+        let steps = direct::exchange(core.me, ranks, place, place);
+        borrow::exchange(core, print, steps, send, send.len(), Some((core.me * block, core.me * block, block)))
+    }
+
+    /// The first `counts[0]` values of `send` go to rank 0, the next `counts[1]` to rank 1, and so on; what each rank sends
+    /// here is found out. Collective; 2 (p − 1) messages a rank: a count and the values, none where there are none.
+    ///
+    /// # Errors
+    /// The job's abort.
+    ///
+    /// # Panics
+    /// If there is not one count a rank, or their sum is not the length of `send`.
+    #[track_caller]
+    #[doc(alias = "MPI_Alltoallv")]
+    pub fn all_to_all_v<T: Plain>(&mut self, send: &[T], counts: &[u64]) -> Result<Parts<T>, Abort> {
+        let at = Location::caller();
+        let (core, ranks) = (&self.core, self.core.size());
+        assert_eq!(counts.len(), ranks, "counts, one a rank");
+        let cuts = cuts(counts);
+        assert_eq!(cuts[ranks], send.len(), "the sum of the counts and the number of values to send");
+
+        let print = Print::new::<T>("all_to_all_v (counts)", [0; 2], at);
+        let place = |q: usize| Some(8 * q..8 * (q + 1));
+        let steps = direct::exchange(core.me, ranks, place, place);
+        let theirs = borrow::exchange(core, print, steps, counts, ranks, Some((core.me, core.me, 1)))?;
+
+        let into = self::cuts(&theirs);
+        let size = size_of::<T>();
+        let range = |cuts: &[usize], q: usize| (cuts[q] < cuts[q + 1]).then(|| cuts[q] * size..cuts[q + 1] * size);
+        let steps = direct::exchange(core.me, ranks, |q| range(&cuts, q), |q| range(&into, q));
+        let print = Print::new::<T>("all_to_all_v", [0; 2], at);
+        let own = Some((cuts[core.me], into[core.me], cuts[core.me + 1] - cuts[core.me]));
+        let values = borrow::exchange(core, print, steps, send, into[ranks], own)?;
+        Ok(Parts::new(values, into[1..].to_vec()))
+    }
+}
+
+/// Where each part begins, and the end of the last.
+fn cuts(counts: &[u64]) -> Vec<usize> {
+    let mut end = 0usize;
+    let next = |&count: &u64| {
+        end = usize::try_from(count).ok().and_then(|c| end.checked_add(c)).expect("counts that fit in memory");
+        end
+    };
+    std::iter::once(0).chain(counts.iter().map(next).collect::<Vec<_>>()).collect()
+}

@@ -1,0 +1,113 @@
+//! Every rank's values to one rank, or to all.
+
+use super::{bytes, parts, value};
+use crate::algo::{Step, binomial, direct};
+use crate::borrow;
+use crate::check::Print;
+use crate::flow::{Blobs, Cargo};
+use crate::{Abort, Comm, Parts, Plain};
+use std::panic::Location;
+
+/// Up to this many bytes of a rank's part travel with the message that tells its length.
+const ALONG: usize = 256;
+
+impl Comm {
+    /// One value of each rank, in their order, on the root; `None` elsewhere. Collective; p − 1 messages in all, ⌈log₂ p⌉
+    /// at the root (binomial tree).
+    ///
+    /// # Errors
+    /// The job's abort.
+    ///
+    /// # Panics
+    /// If there is no rank `root`.
+    #[track_caller]
+    #[doc(alias = "MPI_Gather")]
+    pub fn gather<T: Plain>(&mut self, root: u32, mine: T) -> Result<Option<Vec<T>>, Abort> {
+        let print = Print::new::<T>("gather", [root.into(), 1], Location::caller());
+        let blobs = self.blobs_to(print, self.check_root(root), binomial::gather, bytes(&[mine]))?;
+        blobs.map(|b| parts(&self.core, &print, &b).map(Parts::into_vec)).transpose()
+    }
+
+    /// The values of each rank, however many, on the root; `None` elsewhere. Collective; one message from each rank
+    /// straight to the root.
+    ///
+    /// # Errors
+    /// The job's abort.
+    ///
+    /// # Panics
+    /// If there is no rank `root`.
+    #[track_caller]
+    #[doc(alias = "MPI_Gatherv")]
+    pub fn gather_v<T: Plain>(&mut self, root: u32, mine: &[T]) -> Result<Option<Parts<T>>, Abort> {
+        let print = Print::new::<T>("gather_v", [root.into(), 0], Location::caller());
+        let steps = |me, root, size| direct::with_root(me, root, size, true);
+        let blobs = self.blobs_to(print, self.check_root(root), steps, bytes(mine))?;
+        blobs.map(|b| parts(&self.core, &print, &b)).transpose()
+    }
+
+    /// One value of each rank, in their order, on all. Collective; ⌈log₂ p⌉ messages a rank, (p − 1) values sent by each
+    /// (Bruck's algorithm).
+    ///
+    /// # Errors
+    /// The job's abort.
+    #[track_caller]
+    #[doc(alias = "MPI_Allgather")]
+    pub fn all_gather<T: Plain>(&mut self, mine: T) -> Result<Vec<T>, Abort> {
+        let print = Print::new::<T>("all_gather", [1, 0], Location::caller());
+        let blobs = self.core.all_blobs(print, bytes(&[mine]))?;
+        blobs.iter().map(|blob| value(&self.core, &print, blob)).collect()
+    }
+
+    /// The values of each rank, however many, on all. Collective; ⌈log₂ p⌉ messages a rank tell the lengths, and carry the
+    /// values too if no rank has more than 256 bytes; else each rank sends its values straight to every other.
+    ///
+    /// # Errors
+    /// The job's abort.
+    #[track_caller]
+    #[doc(alias = "MPI_Allgatherv")]
+    pub fn all_gather_v<T: Plain>(&mut self, mine: &[T]) -> Result<Parts<T>, Abort> {
+        let at = Location::caller();
+        let print = Print::new::<T>("all_gather_v", [0; 2], at);
+        let mut head = (mine.len() as u64).to_le_bytes().to_vec();
+        if size_of_val(mine) <= ALONG {
+            head.extend(bytes(mine));
+        }
+        let heads = self.core.all_blobs(print, head)?;
+        let length = |head: &Vec<u8>| u64::from_le_bytes(head[..8].try_into().expect("8 bytes of length")) as usize;
+        let mut ends: Vec<usize> = heads.iter().map(length).collect();
+        if ends.iter().all(|len| len * size_of::<T>() <= ALONG) {
+            let values: Vec<Vec<u8>> = heads.into_iter().map(|head| head[8..].to_vec()).collect();
+            return parts(&self.core, &print, &values);
+        }
+        let mut total = 0;
+        ends.iter_mut().for_each(|end| (total, *end) = (total + *end, total + *end));
+        let (core, size) = (&self.core, size_of::<T>());
+        let start = |rank: usize| if rank == 0 { 0 } else { ends[rank - 1] };
+        let steps = direct::exchange(
+            core.me,
+            core.size(),
+            |_| Some(0..size_of_val(mine)),
+            |q| Some(start(q) * size..ends[q] * size),
+        );
+        let print = Print::new::<T>("all_gather_v (values)", [total as u64, 0], at);
+        let values = borrow::exchange(core, print, steps, mine, total, Some((0, start(core.me), mine.len())))?;
+        Ok(Parts::new(values, ends))
+    }
+
+    /// Blobs of all ranks on the root.
+    pub(crate) fn blobs_to(
+        &self,
+        print: Print,
+        root: usize,
+        steps: impl Fn(usize, usize, usize) -> Vec<Step>,
+        mine: Vec<u8>,
+    ) -> Result<Option<Vec<Vec<u8>>>, Abort> {
+        let core = &self.core;
+        let mut blobs: Blobs = vec![None; core.size()];
+        blobs[core.me] = Some(mine);
+        let steps = steps(core.me, root, core.size());
+        let cargo = core.run(print, Cargo { steps, blobs, ..Cargo::default() })?;
+        let all = || cargo.blobs.into_iter().map(|b| b.expect("every rank's blob has come")).collect();
+        Ok((core.me == root).then(all))
+    }
+}

@@ -1,0 +1,49 @@
+//! The collectives of a [`Comm`](crate::Comm), a file each.
+
+mod agree;
+mod all_to_all;
+mod barrier;
+mod broadcast;
+mod gather;
+mod merge;
+mod op;
+mod plan;
+mod reduce;
+mod scan;
+mod scatter;
+
+pub use op::{Addable, By, Max, Min, Op, Sum};
+pub use plan::{ExchangePlan, Link};
+
+use crate::borrow::invalid;
+use crate::check::Print;
+use crate::core::Core;
+use crate::failure::Abort;
+use crate::plain::{Parts, Plain};
+use crate::transport::memory::decode;
+
+/// The values in each rank's blob.
+fn values<T: Plain>(core: &Core, print: &Print, blob: &[u8]) -> Result<Vec<T>, Abort> {
+    decode(blob).map_err(|i| invalid::<T>(core, print, i))
+}
+
+/// The one value in a blob.
+fn value<T: Plain>(core: &Core, print: &Print, blob: &[u8]) -> Result<T, Abort> {
+    Ok(values(core, print, blob)?[0])
+}
+
+/// Blobs of all ranks as parts.
+fn parts<T: Plain>(core: &Core, print: &Print, blobs: &[Vec<u8>]) -> Result<Parts<T>, Abort> {
+    let mut all = Vec::with_capacity(blobs.iter().map(Vec::len).sum::<usize>() / size_of::<T>().max(1));
+    let mut ends = Vec::with_capacity(blobs.len());
+    for blob in blobs {
+        all.extend(values::<T>(core, print, blob)?);
+        ends.push(all.len());
+    }
+    Ok(Parts::new(all, ends))
+}
+
+/// The bytes of a slice.
+fn bytes<T: Plain>(values: &[T]) -> Vec<u8> {
+    bytemuck::cast_slice(values).to_vec()
+}

@@ -1,0 +1,195 @@
+//! Exchanges with a few neighbours, prepared once and run often.
+
+use crate::algo::direct::{FROM, INTO};
+use crate::algo::{Move, Piece, Step};
+use crate::check::Print;
+use crate::core::Core;
+use crate::flow::{Cargo, Flow};
+use crate::transport::memory::{Landing, Memory, any_bits};
+use crate::{Abort, Comm, Plain};
+use std::cell::RefCell;
+use std::panic::Location;
+use std::rc::Rc;
+
+/// A message of a plan: with whom, and how many values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Link {
+    /// The other rank; may be the own one.
+    pub rank: u32,
+    /// The number of values.
+    pub len: usize,
+}
+
+/// A prepared exchange. It owns its buffers: they are lent to the transport from `start` to `finish`, so a plan that is
+/// forgotten or dropped in between harms nothing, and meanwhile the program may change what it copied from.
+pub struct ExchangePlan<T: Plain> {
+    core: Rc<Core>,
+    print: Print,
+    steps: Vec<Step>,
+    sends: Vec<usize>,
+    recvs: Vec<usize>,
+    /// Ranges in the two buffers that stay on this rank: from, into, length.
+    own: Vec<(usize, usize, usize)>,
+    outgoing: Vec<T>,
+    incoming: Vec<T>,
+    flying: Option<Rc<RefCell<Flow>>>,
+}
+
+impl<T: Plain> std::fmt::Debug for ExchangePlan<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        write!(f, "ExchangePlan({} sends, {} receives)", self.sends.len(), self.recvs.len())
+    }
+}
+
+impl Comm {
+    /// Prepares an exchange with neighbours. The n-th send to a rank is its n-th receive from here, of the same length; that
+    /// is checked now, among all ranks. Collective; the check costs one `all_gather_v` of the links, a run only the messages
+    /// to the neighbours.
+    ///
+    /// # Errors
+    /// An agreed abort if sends and receives do not match, naming the two ranks; or the job's abort.
+    ///
+    /// # Panics
+    /// If a link names a rank that is not there, or if not every bit pattern is a `T` (`bool`, `char`): what arrives is
+    /// received in place, unchecked.
+    #[track_caller]
+    #[doc(alias = "MPI_Neighbor_alltoallv_init")]
+    pub fn exchange_plan<T: Plain>(&mut self, sends: &[Link], recvs: &[Link]) -> Result<ExchangePlan<T>, Abort> {
+        let at = Location::caller();
+        let size = self.size();
+        assert!(sends.iter().chain(recvs).all(|l| l.rank < size), "a link to a rank that is not among {size}");
+        assert!(any_bits::<T>(), "a plan for {}, of which not every bit pattern is valid", std::any::type_name::<T>());
+        self.check_links(sends, recvs, at)?;
+        let starts = |links: &[Link]| {
+            let ends = links.iter().scan(0, |end, l| {
+                *end += l.len;
+                Some(*end)
+            });
+            std::iter::once(0).chain(ends).collect::<Vec<usize>>()
+        };
+        let (out, into) = (starts(sends), starts(recvs));
+        let me = self.rank();
+        let here = |links: &[Link]| (0..links.len()).filter(|&i| links[i].rank == me).collect::<Vec<_>>();
+        let own = here(sends).into_iter().zip(here(recvs)).map(|(s, r)| (out[s], into[r], sends[s].len)).collect();
+        let moves = |links: &[Link], starts: &[usize], memory| {
+            let width = size_of::<T>();
+            let span = |(i, l): (usize, &Link)| {
+                let piece = Piece::Span { memory, start: starts[i] * width, len: l.len * width };
+                (l.rank != me).then(|| Move::new(l.rank as usize, piece))
+            };
+            links.iter().enumerate().filter_map(span).collect::<Vec<_>>()
+        };
+        let steps = vec![Step { sends: moves(sends, &out, FROM), recvs: moves(recvs, &into, INTO), combine: false }];
+        let zeros = |len: usize| Landing::<T>::new(len).checked().expect("any bits are a value");
+        Ok(ExchangePlan {
+            core: self.core.clone(),
+            print: print_of::<T>(at),
+            steps,
+            own,
+            outgoing: zeros(out[sends.len()]),
+            incoming: zeros(into[recvs.len()]),
+            sends: out,
+            recvs: into,
+            flying: None,
+        })
+    }
+
+    /// What each rank means to send must be what its peer means to receive.
+    fn check_links(&mut self, sends: &[Link], recvs: &[Link], at: &'static Location<'static>) -> Result<(), Abort> {
+        let print = Print::new::<Link>("exchange_plan", [0; 2], at);
+        let mine = postcard::to_stdvec(&(sends, recvs)).expect("links can be written to memory");
+        let all: Vec<(Vec<Link>, Vec<Link>)> = self
+            .core
+            .all_blobs(print, mine)?
+            .iter()
+            .map(|blob| postcard::from_bytes(blob).expect("what exchange_plan wrote, it reads"))
+            .collect();
+        let lens = |links: &[Link], rank: usize| {
+            links.iter().filter(|l| l.rank as usize == rank).map(|l| l.len).collect::<Vec<_>>()
+        };
+        let mut wrong = Ok(());
+        for (a, (sends, _)) in all.iter().enumerate() {
+            for (b, (_, recvs)) in all.iter().enumerate() {
+                let (sent, due) = (lens(sends, b), lens(recvs, a));
+                if sent != due && wrong.is_ok() {
+                    wrong = Err(format!(
+                        "exchange_plan at {at}: rank {a} sends {sent:?} values to rank {b}, which expects {due:?}"
+                    ));
+                }
+            }
+        }
+        self.agree(wrong)
+    }
+}
+
+fn print_of<T>(at: &'static Location<'static>) -> Print {
+    Print::new::<T>("exchange of the plan", [0; 2], at)
+}
+
+impl<T: Plain> ExchangePlan<T> {
+    /// The values of the i-th send, to be written before `start`. Local.
+    ///
+    /// # Panics
+    /// Between `start` and `finish`.
+    pub fn outgoing(&mut self, i: usize) -> &mut [T] {
+        assert!(self.flying.is_none(), "the outgoing values of a plan while it flies");
+        &mut self.outgoing[self.sends[i]..self.sends[i + 1]]
+    }
+
+    /// The values of the i-th receive of the last `finish`; zeros before the first. Local.
+    ///
+    /// # Panics
+    /// Between `start` and `finish`.
+    pub fn incoming(&self, i: usize) -> &[T] {
+        assert!(self.flying.is_none(), "the incoming values of a plan while it flies");
+        &self.incoming[self.recvs[i]..self.recvs[i + 1]]
+    }
+
+    /// Whether the exchange has been started and not finished. Local.
+    pub fn flying(&self) -> bool {
+        self.flying.is_some()
+    }
+
+    /// Whether this plan was made on `comm`. Local.
+    pub fn belongs_to(&self, comm: &Comm) -> bool {
+        Rc::ptr_eq(&self.core, &comm.core)
+    }
+
+    /// Sends to all neighbours. Collective; one message a link, none for links to the own rank. A flight that was
+    /// forgotten is finished first.
+    ///
+    /// # Errors
+    /// The job's abort.
+    ///
+    /// # Panics
+    /// If `comm` is not the communicator that the plan was made on.
+    pub fn start(&mut self, comm: &mut Comm) -> Result<(), Abort> {
+        assert!(self.belongs_to(comm), "the plan was made on another communicator");
+        self.finish()?;
+        for &(from, into, len) in &self.own {
+            self.incoming[into..into + len].copy_from_slice(&self.outgoing[from..from + len]);
+        }
+        let memory =
+            vec![Memory::source(std::mem::take(&mut self.outgoing)), Memory::source(std::mem::take(&mut self.incoming))];
+        let cargo = Cargo { steps: self.steps.clone(), memory, ..Cargo::default() };
+        self.flying = Some(self.core.start(self.print, cargo)?);
+        Ok(())
+    }
+
+    /// Waits until all has come and all has gone; nothing if the plan is not flying. Local: it waits only for the
+    /// neighbours.
+    ///
+    /// # Errors
+    /// The job's abort.
+    pub fn finish(&mut self) -> Result<(), Abort> {
+        let Some(flow) = self.flying.take() else { return Ok(()) };
+        if let Err(abort) = self.core.rank.settle(&flow) {
+            self.flying = Some(flow); // its buffers stay where the transport may still use them
+            return Err(abort);
+        }
+        let mut memory = std::mem::take(&mut flow.borrow_mut().memory).into_iter();
+        self.outgoing = memory.next().expect("two buffers went in").into_source();
+        self.incoming = memory.next().expect("two buffers went in").into_source();
+        Ok(())
+    }
+}

@@ -1,0 +1,61 @@
+//! Values that travel as their bytes, and what comes back from many ranks.
+
+use bytemuck::{CheckedBitPattern, NoUninit};
+use std::ops::Index;
+
+/// Types that travel as their bytes: no padding to send, a checked bit pattern to receive. Numbers, `bool`, `char`, arrays
+/// of them, and structs that derive bytemuck's `NoUninit` and `CheckedBitPattern` (or `Pod`).
+///
+/// All ranks of a job have one byte order; a job over machines of different byte orders is not supported.
+pub trait Plain: NoUninit + CheckedBitPattern + Send + Sync + 'static {}
+
+impl<T: NoUninit + CheckedBitPattern + Send + Sync + 'static> Plain for T {}
+
+/// One slice of values for each rank, in one vector.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parts<T> {
+    values: Vec<T>,
+    ends: Vec<usize>,
+}
+
+impl<T> Parts<T> {
+    /// Rank r's part ends at `ends[r]`; the last end is the length.
+    pub(crate) fn new(values: Vec<T>, ends: Vec<usize>) -> Parts<T> {
+        debug_assert_eq!(ends.last().copied().unwrap_or(0), values.len());
+        Parts { values, ends }
+    }
+
+    /// The number of ranks.
+    #[allow(clippy::len_without_is_empty)] // there is at least one rank
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Each rank's part, in the order of ranks.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &[T]> {
+        (0..self.ends.len()).map(|rank| &self[rank])
+    }
+
+    /// All values, in the order of ranks.
+    pub fn as_slice(&self) -> &[T] {
+        &self.values
+    }
+
+    /// All values, in the order of ranks.
+    pub fn into_vec(self) -> Vec<T> {
+        self.values
+    }
+}
+
+impl<T> Index<usize> for Parts<T> {
+    type Output = [T];
+
+    /// The part of one rank.
+    ///
+    /// # Panics
+    /// If there is no such rank.
+    fn index(&self, rank: usize) -> &[T] {
+        let start = if rank == 0 { 0 } else { self.ends[rank - 1] };
+        &self.values[start..self.ends[rank]]
+    }
+}

@@ -1,0 +1,126 @@
+//! One rank of a job, as all its communicators see it: the transport, and the table of flows under way.
+
+use crate::failure::{Abort, Cause, host, take_panic};
+use crate::flow::Flow;
+use crate::transport::Transport;
+use std::cell::{Cell, RefCell};
+use std::rc::{Rc, Weak};
+use std::time::{Duration, Instant};
+
+/// How often a computing rank lets its transfers progress.
+const POLL: Duration = Duration::from_micros(20);
+
+pub(crate) struct Rank {
+    pub transport: Transport,
+    pub me: u32,
+    /// All flows that are not done, of every communicator.
+    flows: RefCell<Vec<Rc<RefCell<Flow>>>>,
+    sent_bytes: Cell<u64>,
+    polled: Cell<Instant>,
+}
+
+thread_local!(static HERE: RefCell<Weak<Rank>> = const { RefCell::new(Weak::new()) });
+
+impl Rank {
+    pub(crate) fn new(transport: Transport, me: u32) -> Rc<Rank> {
+        Rc::new(Rank {
+            transport,
+            me,
+            flows: RefCell::default(),
+            sent_bytes: Cell::new(0),
+            polled: Cell::new(Instant::now()),
+        })
+    }
+
+    /// From now on `poll_here` on this thread is for this rank.
+    pub(crate) fn sit(self: &Rc<Rank>) {
+        HERE.set(Rc::downgrade(self));
+    }
+
+    pub(crate) fn count_sent(&self, bytes: usize) {
+        self.sent_bytes.set(self.sent_bytes.get() + bytes as u64);
+    }
+
+    pub(crate) fn sent_bytes(&self) -> u64 {
+        self.sent_bytes.get()
+    }
+
+    pub(crate) fn add(&self, flow: Flow) -> Rc<RefCell<Flow>> {
+        let flow = Rc::new(RefCell::new(flow));
+        flow.borrow_mut().advance(self);
+        if !flow.borrow().done() {
+            self.flows.borrow_mut().push(flow.clone());
+        }
+        flow
+    }
+
+    /// Lets every flow go as far as it can.
+    pub(crate) fn advance(&self) {
+        self.transport.poll();
+        self.flows.borrow_mut().retain(|flow| {
+            let mut flow = flow.borrow_mut();
+            flow.advance(self);
+            !flow.done()
+        });
+    }
+
+    /// Waits until `flow` is done. All flows of the rank progress meanwhile, so that the order of waits does not matter.
+    pub(crate) fn settle(&self, flow: &RefCell<Flow>) -> Result<(), Abort> {
+        loop {
+            let seen = self.transport.epoch(self.me);
+            if !flow.borrow().done() {
+                self.advance();
+            }
+            if flow.borrow().done() {
+                return Ok(());
+            }
+            let (call, on) = (flow.borrow().call, flow.borrow().awaited());
+            if let Err(abort) = self.transport.wait(self.me, seen, &call, &on) {
+                self.advance(); // what has landed is good even when the job is ending
+                return if flow.borrow().done() { Ok(()) } else { Err(abort) };
+            }
+        }
+    }
+
+    /// Takes a flow out of the table, whether it is done or not.
+    pub(crate) fn remove(&self, flow: &Rc<RefCell<Flow>>) {
+        self.flows.borrow_mut().retain(|f| !Rc::ptr_eq(f, flow));
+    }
+
+    /// A flow of this communicator that is not done.
+    pub(crate) fn any_flow_of(&self, comm: u64) -> Option<Rc<RefCell<Flow>>> {
+        self.flows.borrow().iter().find(|f| f.borrow().call.comm == comm).cloned()
+    }
+
+    /// Why this rank ends the job from a place that cannot return an error.
+    pub(crate) fn own_abort(&self, otherwise: &str) -> Abort {
+        let message = take_panic().unwrap_or_else(|| otherwise.into());
+        Abort::new(Cause::Panicked { rank: self.me, host: host().into(), message })
+    }
+}
+
+impl Drop for Rank {
+    fn drop(&mut self) {
+        // A rank goes with flows under way only when its job has ended: then their memory is taken back before it is freed.
+        for flow in self.flows.take() {
+            flow.borrow_mut().withdraw(self, || self.own_abort("left with transfers under way"));
+        }
+    }
+}
+
+/// Lets the transfers of the rank on this thread progress; at most every 20 µs, and nothing on any other thread. Loops that
+/// compute for long call it between their chunks. Local.
+pub fn poll_here() {
+    HERE.with(|here| {
+        // `try_borrow`: a poll inside a poll has nothing to add.
+        let Ok(here) = here.try_borrow() else { return };
+        let Some(rank) = here.upgrade() else { return };
+        if rank.flows.try_borrow().is_ok_and(|f| !f.is_empty()) {
+            let now = Instant::now();
+            if now - rank.polled.get() >= POLL {
+                rank.polled.set(now);
+                rank.advance();
+            }
+        }
+    });
+}

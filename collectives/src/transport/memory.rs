@@ -1,0 +1,238 @@
+//! Memory that takes part in a transfer: who owns it, and how typed vectors become bytes and back.
+//!
+//! A [`Span`] is a bare address, so that a transfer can outlive any one borrow. Invariant: a span is handed to a transport
+//! only by a [`Memory`], which either owns the storage or was made by an `unsafe` constructor whose caller promises that
+//! the loan lasts until the flow that holds the memory has settled (see `flow.rs`).
+
+use crate::Plain;
+use std::any::Any;
+use std::fmt;
+
+/// Bytes at a fixed place: lent for reading, and for writing where it came from exclusive memory.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Span {
+    ptr: *mut u8,
+    len: usize,
+}
+
+impl Span {
+    pub(crate) fn len(self) -> usize {
+        self.len
+    }
+
+    #[cfg(feature = "mpi")]
+    pub(crate) fn ptr(self) -> *mut u8 {
+        self.ptr
+    }
+
+    /// `len` bytes from `start`.
+    pub(crate) fn part(self, start: usize, len: usize) -> Span {
+        let end = start.checked_add(len).expect("a range of memory");
+        assert!(end <= self.len, "bytes {start}..{end} of {}", self.len);
+        Span { ptr: self.ptr.wrapping_add(start), len }
+    }
+
+    /// # Safety
+    /// The span's memory is alive, initialised, and nobody writes it while the slice is in use.
+    pub(crate) unsafe fn bytes<'a>(self) -> &'a [u8] {
+        if self.len == 0 {
+            return &[];
+        }
+        // SAFETY: promised by the caller.
+        unsafe { std::slice::from_raw_parts(self.ptr, self.len) }
+    }
+
+    /// Copies `from` here; lengths must be equal.
+    ///
+    /// # Safety
+    /// The span's memory is alive, was exclusive memory of its owner, and nobody else uses it during the call; the source
+    /// is as for `bytes`.
+    pub(crate) unsafe fn fill(self, from: Span) {
+        assert_eq!(self.len, from.len, "bytes to receive and bytes sent");
+        if self.len > 0 {
+            // SAFETY: promised by the caller; an exclusive destination overlaps no source.
+            unsafe { std::ptr::copy_nonoverlapping(from.ptr, self.ptr, self.len) }
+        }
+    }
+}
+
+/// A span of bytes that the caller reads now; for copies that end before the call returns.
+pub(crate) fn span_of(bytes: &[u8]) -> Span {
+    Span { ptr: bytes.as_ptr().cast_mut(), len: bytes.len() }
+}
+
+/// A span of bytes to receive into, for as long as the caller waits for it.
+#[cfg(feature = "mpi")]
+pub(crate) fn span_of_mut(bytes: &mut [u8]) -> Span {
+    Span { ptr: bytes.as_mut_ptr(), len: bytes.len() }
+}
+
+/// Storage of any element type, by its bytes.
+trait Storage {
+    fn span(&mut self) -> Span;
+    fn into_any(self: Box<Self>) -> Box<dyn Any>;
+}
+
+impl<T: 'static> Storage for Vec<T> {
+    fn span(&mut self) -> Span {
+        Span { ptr: self.as_mut_ptr().cast(), len: size_of_val(self.as_slice()) }
+    }
+    fn into_any(self: Box<Self>) -> Box<dyn Any> {
+        self
+    }
+}
+
+/// A buffer that a flow reads or writes.
+pub(crate) enum Memory {
+    /// Moved in. Its heap block does not move, so spans stay good until it is taken out again.
+    Owned(Box<dyn StorageAny>),
+    /// Lent; see the constructors.
+    Lent(Span),
+}
+
+/// Hides `Storage` from the rest of the crate.
+pub(crate) trait StorageAny {
+    fn span_any(&mut self) -> Span;
+    fn boxed_any(self: Box<Self>) -> Box<dyn Any>;
+}
+
+impl<S: Storage> StorageAny for S {
+    fn span_any(&mut self) -> Span {
+        self.span()
+    }
+    fn boxed_any(self: Box<Self>) -> Box<dyn Any> {
+        self.into_any()
+    }
+}
+
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(if matches!(self, Memory::Owned(_)) { "owned" } else { "lent" })
+    }
+}
+
+impl Memory {
+    /// A vector to send from. `Plain` has no padding, so all its bytes may be read.
+    pub(crate) fn source<T: Plain>(values: Vec<T>) -> Memory {
+        Memory::Owned(Box::new(values))
+    }
+
+    pub(crate) fn landing<T: Plain>(landing: Landing<T>) -> Memory {
+        match landing {
+            Landing::Direct(bits) => Memory::Owned(Box::new(bits)),
+            Landing::Bytes(bytes) => Memory::Owned(Box::new(bytes)),
+        }
+    }
+
+    /// # Safety
+    /// `values` outlives the flow that holds this memory, and is not written until that flow has settled.
+    pub(crate) unsafe fn lend<T: Plain>(values: &[T]) -> Memory {
+        Memory::Lent(Span { ptr: values.as_ptr().cast_mut().cast(), len: size_of_val(values) })
+    }
+
+    /// # Safety
+    /// `values` outlives the flow that holds this memory and is not touched until that flow has settled. Any bit pattern
+    /// is a `T`.
+    pub(crate) unsafe fn lend_mut<T: Plain>(values: *mut [T]) -> Memory {
+        debug_assert!(any_bits::<T>());
+        Memory::Lent(Span { ptr: values.cast(), len: values.len() * size_of::<T>() })
+    }
+
+    pub(crate) fn span(&mut self) -> Span {
+        match self {
+            Memory::Owned(storage) => storage.span_any(),
+            Memory::Lent(span) => *span,
+        }
+    }
+
+    /// The vector that `source` took.
+    pub(crate) fn into_source<T: Plain>(self) -> Vec<T> {
+        let Memory::Owned(storage) = self else { unreachable!("only owned memory is taken back") };
+        *storage.boxed_any().downcast().expect("the type that was moved in")
+    }
+
+    /// The values that have landed; `Err` holds the index of the first that is no valid `T`.
+    pub(crate) fn into_landed<T: Plain>(self) -> Result<Vec<T>, usize> {
+        let Memory::Owned(storage) = self else { unreachable!("only owned memory is taken back") };
+        let any = storage.boxed_any();
+        if any_bits::<T>() {
+            return Landing::<T>::Direct(*any.downcast().expect("the type that was moved in")).checked();
+        }
+        Landing::<T>::Bytes(*any.downcast().expect("bytes were moved in")).checked()
+    }
+}
+
+/// Whether every bit pattern is a valid `T`, so that peers may write straight into memory of that type.
+pub(crate) fn any_bits<T: Plain>() -> bool {
+    std::any::TypeId::of::<T>() == std::any::TypeId::of::<T::Bits>()
+}
+
+/// Where values of `T` land: directly as themselves where any bit pattern will do, else as bytes to be checked.
+pub(crate) enum Landing<T: Plain> {
+    Direct(Vec<T::Bits>),
+    Bytes(Vec<u8>),
+}
+
+impl<T: Plain> Landing<T> {
+    /// Zeroed room for `len` values. Fresh pages come zeroed from the system and are first touched by the copy.
+    pub(crate) fn new(len: usize) -> Landing<T> {
+        if any_bits::<T>() {
+            Landing::Direct(bytemuck::zeroed_vec(len))
+        } else {
+            Landing::Bytes(vec![0; len.checked_mul(size_of::<T>()).expect("a length in bytes")])
+        }
+    }
+
+    /// The values; `Err` holds the index of the first that is no valid `T`.
+    pub(crate) fn checked(self) -> Result<Vec<T>, usize> {
+        match self {
+            Landing::Direct(bits) => {
+                let mut same: Option<Vec<T::Bits>> = Some(bits);
+                let slot = (&mut same as &mut dyn Any).downcast_mut::<Option<Vec<T>>>();
+                Ok(slot.and_then(Option::take).expect("Direct is chosen when the types are equal"))
+            }
+            Landing::Bytes(bytes) => decode(&bytes),
+        }
+    }
+}
+
+/// Values from bytes at any alignment; `Err` holds the index of the first that is no valid `T`.
+pub(crate) fn decode<T: Plain>(bytes: &[u8]) -> Result<Vec<T>, usize> {
+    if size_of::<T>() == 0 {
+        return Ok(Vec::new());
+    }
+    let one = |(i, bytes)| bytemuck::checked::try_pod_read_unaligned(bytes).map_err(|_| i);
+    bytes.chunks_exact(size_of::<T>()).enumerate().map(one).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn owned_memory_comes_back_as_it_went_in() {
+        let mut memory = Memory::source(vec![1.5f64, 2.5]);
+        assert_eq!(memory.span().len(), 16);
+        assert_eq!(memory.into_source::<f64>(), [1.5, 2.5]);
+        let mut landing = Memory::landing(Landing::<u32>::new(2));
+        // SAFETY: the landing is ours, and the source is alive during the call.
+        unsafe { landing.span().fill(span_of(&[1, 0, 0, 0, 2, 0, 0, 0])) };
+        assert_eq!(landing.into_landed::<u32>(), Ok(vec![1, 2]));
+    }
+
+    #[test]
+    fn what_is_no_value_of_the_type_is_refused() {
+        let mut landing = Memory::landing(Landing::<bool>::new(3));
+        // SAFETY: as above.
+        unsafe { landing.span().fill(span_of(&[1, 0, 2])) };
+        assert_eq!(landing.into_landed::<bool>(), Err(2));
+        assert_eq!(decode::<char>(&[0x61, 0, 0, 0, 0, 0xd8, 0, 0]), Err(1));
+        assert_eq!(decode::<u16>(&[1, 0, 2, 0]), Ok(vec![1, 2]));
+    }
+
+    #[test]
+    #[should_panic(expected = "bytes 3..5 of 4")]
+    fn parts_stay_inside() {
+        span_of(&[0; 4]).part(3, 2);
+    }
+}

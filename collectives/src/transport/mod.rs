@@ -1,0 +1,176 @@
+//! Messages between ranks, over one of a few transports: threads of this process, or MPI.
+//!
+//! A transport moves *messages* from one rank to another, in no promised order, each found by its [`Key`]. It knows nothing
+//! of collectives: those are schedules of messages (`algo`) driven by `flow`. What it does promise:
+//!
+//! - a message is copied once, from the sender's memory to the receiver's, where it is long enough to matter;
+//! - fingerprints are compared before a message is believed, and a mismatch names both calls;
+//! - every wait ends: something moved, or the job's sticky abort flag is up. Under MPI an abort ends the processes at once,
+//!   because a started transfer cannot be unwound over.
+
+pub(crate) mod memory;
+#[cfg(feature = "mpi")]
+pub(crate) mod mpi;
+#[cfg(feature = "mpi")]
+mod mpi_calls;
+pub(crate) mod threads;
+
+use crate::check::Print;
+use crate::failure::Abort;
+use memory::Span;
+use std::sync::Arc;
+
+/// What a message is for: the communicator, its call, the place in that call's schedule, and the sender (a rank of the
+/// job). No two messages to one rank have the same key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Key {
+    pub comm: u64,
+    pub seq: u64,
+    pub tag: u32,
+    pub from: u32,
+}
+
+/// One collective call of this rank: which communicator, its how manieth call, and what.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Call {
+    pub comm: u64,
+    pub seq: u64,
+    pub print: Print,
+    /// All calls of the communicator up to and including this one.
+    pub rolling: u64,
+}
+
+/// What is sent.
+pub(crate) enum Payload {
+    /// Given away.
+    Owned(Vec<u8>),
+    /// Memory that stays as it is until the ticket says that it was read.
+    Lent(Span),
+}
+
+/// A send under way. Its memory is in use until `Transport::sent` says otherwise.
+pub(crate) enum Ticket {
+    Thread(Arc<threads::Loan>),
+    #[cfg(feature = "mpi")]
+    Mpi(u64),
+}
+
+/// Where a message goes.
+pub(crate) enum Want {
+    /// Exactly this many bytes, here.
+    Into(Span),
+    /// Any number of bytes.
+    Any,
+}
+
+/// What asking for a message gave.
+pub(crate) enum Pulled {
+    NotYet,
+    Landed,
+    Bytes(Vec<u8>),
+    /// On its way into the wanted place; ask `landed` with this number.
+    #[cfg(feature = "mpi")]
+    Coming(u64),
+}
+
+#[derive(Clone)]
+pub(crate) enum Transport {
+    Threads(Arc<threads::Job>),
+    #[cfg(feature = "mpi")]
+    Mpi(std::rc::Rc<mpi::Job>),
+}
+
+macro_rules! each {
+    ($self:expr, $job:ident => $body:expr) => {
+        match $self {
+            Transport::Threads($job) => $body,
+            #[cfg(feature = "mpi")]
+            Transport::Mpi($job) => $body,
+        }
+    };
+}
+
+impl Transport {
+    /// Begins `call` on rank `me`: its fingerprint is compared with what peers have shown of theirs.
+    pub(crate) fn enter(&self, me: u32, call: &Call, members: &[u32]) -> Result<(), Abort> {
+        each!(self, job => job.enter(me, call, members))
+    }
+
+    /// Sends a message. `None` if the payload is no longer needed.
+    pub(crate) fn post(&self, me: u32, to: u32, tag: u32, call: &Call, payload: Payload) -> Option<Ticket> {
+        each!(self, job => job.post(me, to, tag, call, payload))
+    }
+
+    /// Takes in what has come by itself; nothing to do among threads, where senders deliver.
+    pub(crate) fn poll(&self) {
+        match self {
+            Transport::Threads(_) => {}
+            #[cfg(feature = "mpi")]
+            Transport::Mpi(job) => job.poll(),
+        }
+    }
+
+    /// Whether the memory of a send is free again.
+    pub(crate) fn sent(&self, ticket: &Ticket) -> bool {
+        match (self, ticket) {
+            (_, Ticket::Thread(loan)) => loan.returned(),
+            #[cfg(feature = "mpi")]
+            (Transport::Mpi(job), Ticket::Mpi(id)) => job.sent(*id),
+            #[cfg(feature = "mpi")]
+            _ => unreachable!("tickets stay with their transport"),
+        }
+    }
+
+    /// Takes the message `key` for rank `me`, if it has come.
+    pub(crate) fn pull(&self, me: u32, key: &Key, want: Want) -> Pulled {
+        each!(self, job => job.pull(me, key, want))
+    }
+
+    /// Whether a transfer that was `Coming` has landed.
+    #[cfg(feature = "mpi")]
+    pub(crate) fn landed(&self, id: u64) -> bool {
+        let Transport::Mpi(job) = self else { unreachable!("nothing is coming among threads") };
+        job.landed(id)
+    }
+
+    /// Ends the use of a send's memory without the send. On return nobody reads it any more.
+    pub(crate) fn withdraw(&self, ticket: &Ticket, abort: impl FnOnce() -> Abort) {
+        match ticket {
+            Ticket::Thread(loan) => {
+                if loan.withdraw() {
+                    self.abort(abort());
+                }
+            }
+            #[cfg(feature = "mpi")]
+            Ticket::Mpi(_) => {
+                self.abort(abort());
+            }
+        }
+    }
+
+    /// A number that changes whenever something may have moved for rank `me`.
+    pub(crate) fn epoch(&self, me: u32) -> u64 {
+        each!(self, job => job.epoch(me))
+    }
+
+    /// Waits until the epoch is no longer `seen`, a while has passed, or the job ends (`Err`). `call` is where the rank
+    /// waits, `on` the ranks that it waits for.
+    pub(crate) fn wait(&self, me: u32, seen: u64, call: &Call, on: &[u32]) -> Result<(), Abort> {
+        each!(self, job => job.wait(me, seen, call, on))
+    }
+
+    /// Raises the job's abort flag and gives the abort that stands (the first). Under MPI it does not return.
+    pub(crate) fn abort(&self, abort: Abort) -> Abort {
+        each!(self, job => job.abort(abort))
+    }
+
+    /// Whether the flag is up; cheap, for computing loops.
+    pub(crate) fn aborted(&self) -> bool {
+        each!(self, job => job.aborted())
+    }
+
+    /// Forgets a communicator that has ended.
+    pub(crate) fn forget(&self, me: u32, comm: u64) {
+        each!(self, job => job.forget(me, comm));
+    }
+}

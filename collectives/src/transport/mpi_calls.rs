@@ -1,0 +1,229 @@
+//! The fence around MPI: each function that we call, with its return code checked. Start-up goes through the crate `mpi`;
+//! its own buffer calls are not used, because they drop return codes and do not check lengths.
+//!
+//! A call that fails ends the job at once, by name and with MPI's own words: after an error MPI promises nothing, so there
+//! is no state to go on from.
+
+use super::memory::Span;
+use crate::failure::host;
+use mpi::ffi;
+use std::ffi::c_int;
+use std::mem::MaybeUninit;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Longest piece of one MPI message, in bytes: counts are 32-bit signed numbers.
+const PIECE: usize = 1 << 30;
+
+/// A send or receive that MPI works on: one request for each piece.
+pub(super) struct Request(Vec<ffi::MPI_Request>);
+
+/// Our own duplicate of the communicator of all ranks, so that no message of anybody else can meet ours.
+pub(super) struct Wire {
+    comm: ffi::MPI_Comm,
+    pub rank: u32,
+    pub size: u32,
+}
+
+/// We have started MPI, so we finish it.
+static OURS: AtomicBool = AtomicBool::new(false);
+
+fn check(code: c_int, call: &str) {
+    if code != 0 {
+        let mut text = [0u8; 8192];
+        let mut len = 0;
+        // SAFETY: the buffer is longer than MPI_MAX_ERROR_STRING of every implementation (Open MPI 256, MPICH 1024).
+        unsafe { ffi::MPI_Error_string(code, text.as_mut_ptr().cast(), &mut len) };
+        let text = String::from_utf8_lossy(&text[..usize::try_from(len).unwrap_or(0).min(text.len())]).into_owned();
+        crate::exit::leave(1, &format!("{call} failed on {}: {text}", host()));
+    }
+}
+
+/// Starts MPI if nobody has.
+///
+/// # Errors
+/// What is wrong, in words.
+pub(super) fn start() -> Result<(), String> {
+    if running() {
+        return Ok(());
+    }
+    if finished() {
+        return Err("MPI was finalized in this process, so no job can run any more".into());
+    }
+    let (universe, level) =
+        mpi::initialize_with_threading(mpi::Threading::Funneled).ok_or("MPI was started by somebody else meanwhile")?;
+    std::mem::forget(universe); // its destructor would finalize, also while unwinding; `finalize` does it in order
+    if level < mpi::Threading::Funneled {
+        return Err(format!("MPI grants only {level:?}; physalia needs MPI_THREAD_FUNNELED"));
+    }
+    OURS.store(true, Ordering::SeqCst);
+    Ok(())
+}
+
+/// MPI is started and not finished.
+pub(super) fn running() -> bool {
+    let mut flag = 0;
+    // SAFETY: may be called at any time, with a place for the answer.
+    check(unsafe { ffi::MPI_Initialized(&mut flag) }, "MPI_Initialized");
+    flag != 0 && !finished()
+}
+
+fn finished() -> bool {
+    let mut flag = 0;
+    // SAFETY: may be called at any time, with a place for the answer.
+    check(unsafe { ffi::MPI_Finalized(&mut flag) }, "MPI_Finalized");
+    flag != 0
+}
+
+/// Finishes MPI if we have started it; at the end of the process.
+pub(crate) fn finalize() {
+    if OURS.swap(false, Ordering::SeqCst) && running() {
+        // SAFETY: it runs, and no job of ours does: `exit` calls this when no rank is alive.
+        check(unsafe { ffi::MPI_Finalize() }, "MPI_Finalize");
+    }
+}
+
+/// Ends all processes of the MPI job, if there is one. It returns only where there is none.
+pub(crate) fn abort_job(code: i32) {
+    let (mut started, mut over) = (0, 0);
+    // SAFETY: both may be called at any time; MPI_Abort between start and finish.
+    unsafe {
+        ffi::MPI_Initialized(&mut started);
+        ffi::MPI_Finalized(&mut over);
+        if started != 0 && over == 0 {
+            ffi::MPI_Abort(ffi::RSMPI_COMM_WORLD, code);
+        }
+    }
+}
+
+/// The library in use, on one line.
+pub(crate) fn version() -> String {
+    let text = mpi::environment::library_version().unwrap_or_else(|_| "unknown".into());
+    text.trim_end_matches('\0').lines().next().unwrap_or("").split(", package").next().unwrap_or("").trim().to_string()
+}
+
+impl Wire {
+    /// A duplicate of the communicator of all ranks, whose errors come back as codes. Collective.
+    pub(super) fn new() -> Wire {
+        let (mut rank, mut size) = (0, 0);
+        // SAFETY: MPI runs; every pointer is to a place for one answer.
+        let comm = unsafe {
+            let mut comm = ffi::RSMPI_COMM_NULL;
+            check(ffi::MPI_Comm_dup(ffi::RSMPI_COMM_WORLD, &mut comm), "MPI_Comm_dup");
+            check(ffi::MPI_Comm_set_errhandler(comm, ffi::RSMPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
+            check(ffi::MPI_Comm_rank(comm, &mut rank), "MPI_Comm_rank");
+            check(ffi::MPI_Comm_size(comm, &mut size), "MPI_Comm_size");
+            comm
+        };
+        Wire { comm, rank: rank.cast_unsigned(), size: size.cast_unsigned() }
+    }
+
+    /// The number of ranks on this host. Collective.
+    pub(super) fn size_of_host(&self) -> u32 {
+        let mut size = 0;
+        // SAFETY: MPI runs; the new communicator is freed here and nobody else has it.
+        unsafe {
+            let mut host = ffi::RSMPI_COMM_NULL;
+            let (kind, key) = (ffi::RSMPI_COMM_TYPE_SHARED, self.rank.cast_signed());
+            let code = ffi::MPI_Comm_split_type(self.comm, kind, key, ffi::RSMPI_INFO_NULL, &mut host);
+            check(code, "MPI_Comm_split_type");
+            check(ffi::MPI_Comm_size(host, &mut size), "MPI_Comm_size");
+            check(ffi::MPI_Comm_free(&mut host), "MPI_Comm_free");
+        }
+        size.cast_unsigned()
+    }
+
+    /// Starts a send of all bytes of `span`.
+    ///
+    /// # Safety
+    /// The memory stays alive and unwritten until `done` has said so of the request.
+    pub(super) unsafe fn send(&self, span: Span, to: u32, tag: i32) -> Request {
+        let one = |(start, len): (usize, usize)| {
+            let part = span.part(start, len);
+            // SAFETY: the part lies in the span, which the caller keeps; the count fits.
+            unsafe {
+                let mut request = ffi::RSMPI_REQUEST_NULL;
+                let (at, count) = (part.ptr().cast(), count(part.len()));
+                let code =
+                    ffi::MPI_Isend(at, count, ffi::RSMPI_UINT8_T, to.cast_signed(), tag, self.comm, &mut request);
+                check(code, "MPI_Isend");
+                request
+            }
+        };
+        Request(pieces(span.len()).map(one).collect())
+    }
+
+    /// Starts a receive of exactly as many bytes as `span` has.
+    ///
+    /// # Safety
+    /// The memory is exclusive, stays alive and is not touched until `done` has said so of the request.
+    pub(super) unsafe fn receive(&self, span: Span, from: u32, tag: i32) -> Request {
+        let one = |(start, len): (usize, usize)| {
+            let part = span.part(start, len);
+            // SAFETY: the part lies in the span, which the caller keeps; the count fits. A longer message is an error that
+            // MPI reports (MPI_ERR_TRUNCATE), it writes no more than the count.
+            unsafe {
+                let mut request = ffi::RSMPI_REQUEST_NULL;
+                let (at, count) = (part.ptr().cast(), count(part.len()));
+                let code =
+                    ffi::MPI_Irecv(at, count, ffi::RSMPI_UINT8_T, from.cast_signed(), tag, self.comm, &mut request);
+                check(code, "MPI_Irecv");
+                request
+            }
+        };
+        Request(pieces(span.len()).map(one).collect())
+    }
+
+    /// One message with this tag from anybody, if one has come: the sender, and all its bytes.
+    pub(super) fn take(&self, tag: i32) -> Option<(u32, Vec<u8>)> {
+        let mut status = MaybeUninit::uninit();
+        let mut flag = 0;
+        // SAFETY: every pointer is to a place for one answer. `status` is read after MPI has written it (flag set); the
+        // buffer has as many bytes as MPI says that the message has, and the message is received right here.
+        unsafe {
+            let mut message = ffi::RSMPI_MESSAGE_NULL;
+            let any = ffi::RSMPI_ANY_SOURCE;
+            check(
+                ffi::MPI_Improbe(any, tag, self.comm, &mut flag, &mut message, status.as_mut_ptr()),
+                "MPI_Improbe",
+            );
+            if flag == 0 {
+                return None;
+            }
+            let status: ffi::MPI_Status = status.assume_init();
+            let mut len = 0;
+            check(ffi::MPI_Get_count(&status, ffi::RSMPI_UINT8_T, &mut len), "MPI_Get_count");
+            let mut bytes = vec![0u8; usize::try_from(len).expect("MPI counts bytes from 0")];
+            let code = ffi::MPI_Mrecv(
+                bytes.as_mut_ptr().cast(),
+                len,
+                ffi::RSMPI_UINT8_T,
+                &mut message,
+                ffi::RSMPI_STATUS_IGNORE,
+            );
+            check(code, "MPI_Mrecv");
+            Some((status.MPI_SOURCE.cast_unsigned(), bytes))
+        }
+    }
+}
+
+impl Request {
+    /// Whether all pieces are through.
+    pub(super) fn done(&mut self) -> bool {
+        self.0.retain_mut(|request| {
+            let mut flag = 0;
+            // SAFETY: the request is one that MPI gave and that has not completed; completed ones are removed here.
+            check(unsafe { ffi::MPI_Test(request, &mut flag, ffi::RSMPI_STATUS_IGNORE) }, "MPI_Test");
+            flag == 0
+        });
+        self.0.is_empty()
+    }
+}
+
+fn count(len: usize) -> c_int {
+    c_int::try_from(len).expect("a piece is shorter than 2^31")
+}
+
+/// Starts and lengths of the pieces of `len` bytes.
+fn pieces(len: usize) -> impl Iterator<Item = (usize, usize)> {
+    (0..len.div_ceil(PIECE)).map(move |i| (i * PIECE, PIECE.min(len - i * PIECE)))
+}

@@ -1,0 +1,313 @@
+//! Ranks as threads of one process.
+//!
+//! One lock for the whole job keeps the arguments short; bytes are copied outside it, straight from the sender's memory.
+//!
+//! - A short message is copied into the receiver's inbox. A long one is a [`Loan`] of the sender's memory: the receiver
+//!   *claims* it, copies, and *returns* it. Claim, return and withdrawal are transitions of one atomic word, so a sender
+//!   that must leave either takes the loan back before any copy, or waits for the copy under way.
+//! - Only a receiver writes its own memory.
+//! - Fingerprints are compared when a rank begins a call, with the first rank that did, before anything is sent.
+//! - The abort flag is sticky and every wait looks at it; raising it rings every bell.
+//! - *Stuck* is proved: a rank registers its wait under the lock, after it has seen all that came (its epoch), and whoever
+//!   moves something for it takes the registration away. If every live rank is registered, nobody can move anything.
+//! - No user code runs under the lock.
+
+use super::memory::Span;
+use super::{Call, Key, Payload, Pulled, Ticket, Want};
+use crate::check::Print;
+use crate::failure::{Abort, Cause, host};
+use std::collections::HashMap;
+use std::fmt::Write;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Up to this many bytes a message is copied into the inbox, so that its sender need not wait for the receiver.
+const SHORT: usize = 4096;
+
+/// How long a wait may last before it says who waits where. It prints; it never kills by time.
+const STALL: Duration = Duration::from_secs(60);
+
+/// How often a waiting rank looks before it sleeps, where every rank has a core of its own.
+const SPINS: u32 = 2000;
+
+const OPEN: u8 = 0;
+const CLAIMED: u8 = 1;
+const RETURNED: u8 = 2;
+const WITHDRAWN: u8 = 3;
+
+/// Memory lent to one receiver.
+pub(crate) struct Loan {
+    span: Span,
+    state: AtomicU8,
+}
+
+// SAFETY: the span's memory is read by a receiver only between a claim and its return, and its owner keeps it alive and
+// unwritten until the loan is returned or withdrawn (`Memory`'s promise, kept by `flow`).
+unsafe impl Send for Loan {}
+// SAFETY: as above; the state is atomic.
+unsafe impl Sync for Loan {}
+
+impl Loan {
+    fn claim(&self) -> bool {
+        self.state.compare_exchange(OPEN, CLAIMED, Ordering::Acquire, Ordering::Relaxed).is_ok()
+    }
+
+    pub(crate) fn returned(&self) -> bool {
+        self.state.load(Ordering::Acquire) == RETURNED
+    }
+
+    /// Takes the loan back. True if it was open, so that its receiver will miss it.
+    pub(crate) fn withdraw(&self) -> bool {
+        loop {
+            match self.state.compare_exchange(OPEN, WITHDRAWN, Ordering::Acquire, Ordering::Acquire) {
+                Ok(_) => return true,
+                Err(CLAIMED) => std::thread::yield_now(), // a copy is under way; it ends
+                Err(_) => return false,
+            }
+        }
+    }
+}
+
+enum Message {
+    Short(Vec<u8>),
+    Long(Arc<Loan>),
+}
+
+struct Waiting {
+    print: Print,
+    since: Instant,
+}
+
+/// A call that some members of a communicator have begun and others not.
+struct Meeting {
+    first: (u32, Print, u64),
+    begun: usize,
+}
+
+struct State {
+    abort: Option<Abort>,
+    meetings: HashMap<(u64, u64), Meeting>,
+    inboxes: Vec<HashMap<Key, Message>>,
+    waits: Vec<Option<Waiting>>,
+    live: Vec<bool>,
+}
+
+/// What the ranks of one process share.
+pub(crate) struct Job {
+    state: Mutex<State>,
+    bells: Vec<Condvar>,
+    epochs: Vec<AtomicU64>,
+    /// Rung when a rank ends or the flag goes up, for the thread that watches.
+    watch: Condvar,
+    aborted: AtomicBool,
+    spins: u32,
+}
+
+impl Job {
+    /// A job of `size` ranks. `roomy`: every rank has cores of its own, so a waiting rank may spin for a moment.
+    pub(crate) fn new(size: u32, roomy: bool) -> Arc<Job> {
+        let ranks = 0..size as usize;
+        let state = State {
+            abort: None,
+            meetings: HashMap::new(),
+            inboxes: ranks.clone().map(|_| HashMap::new()).collect(),
+            waits: ranks.clone().map(|_| None).collect(),
+            live: ranks.clone().map(|_| true).collect(),
+        };
+        Arc::new(Job {
+            state: Mutex::new(state),
+            bells: ranks.clone().map(|_| Condvar::new()).collect(),
+            epochs: ranks.map(|_| AtomicU64::new(0)).collect(),
+            watch: Condvar::new(),
+            aborted: AtomicBool::new(false),
+            spins: if roomy && size > 1 { SPINS } else { 0 },
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Something moved for `rank`.
+    fn ring(&self, state: &mut State, rank: u32) {
+        self.epochs[rank as usize].fetch_add(1, Ordering::Release);
+        if state.waits[rank as usize].take().is_some() {
+            self.bells[rank as usize].notify_one();
+        }
+    }
+
+    fn raise(&self, state: &mut State, abort: Abort) -> Abort {
+        let abort = state.abort.get_or_insert(abort).clone();
+        self.aborted.store(true, Ordering::Relaxed);
+        for rank in 0..state.waits.len() {
+            self.ring(state, rank as u32);
+        }
+        self.watch.notify_all();
+        abort
+    }
+
+    pub(crate) fn abort(&self, abort: Abort) -> Abort {
+        self.raise(&mut self.lock(), abort)
+    }
+
+    pub(crate) fn aborted(&self) -> bool {
+        self.aborted.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn enter(&self, me: u32, call: &Call, members: &[u32]) -> Result<(), Abort> {
+        let mut state = self.lock();
+        if let Some(abort) = &state.abort {
+            return Err(abort.clone());
+        }
+        let first = (me, call.print, call.rolling);
+        let meeting = state.meetings.entry((call.comm, call.seq)).or_insert(Meeting { first, begun: 0 });
+        let (other, print, rolling) = meeting.first;
+        if (print.hash(), rolling) != (call.print.hash(), call.rolling) {
+            let calls = [(me, call.print.text()), (other, print.text())];
+            return Err(self.raise(&mut state, Abort::new(Cause::Mismatch { host: host().into(), calls })));
+        }
+        meeting.begun += 1;
+        if meeting.begun == members.len() {
+            state.meetings.remove(&(call.comm, call.seq));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn post(&self, me: u32, to: u32, tag: u32, call: &Call, payload: Payload) -> Option<Ticket> {
+        let (message, ticket) = match payload {
+            Payload::Owned(bytes) => (Message::Short(bytes), None),
+            Payload::Lent(span) if span.len() <= SHORT => {
+                // SAFETY: lent memory is alive and unwritten at least until this call returns.
+                (Message::Short(unsafe { span.bytes() }.to_vec()), None)
+            }
+            Payload::Lent(span) => {
+                let loan = Arc::new(Loan { span, state: AtomicU8::new(OPEN) });
+                (Message::Long(loan.clone()), Some(Ticket::Thread(loan)))
+            }
+        };
+        let mut state = self.lock();
+        let key = Key { comm: call.comm, seq: call.seq, tag, from: me };
+        state.inboxes[to as usize].insert(key, message);
+        self.ring(&mut state, to);
+        ticket
+    }
+
+    pub(crate) fn pull(&self, me: u32, key: &Key, want: Want) -> Pulled {
+        let message = self.lock().inboxes[me as usize].remove(key);
+        match (message, want) {
+            (None, _) => Pulled::NotYet,
+            (Some(Message::Short(bytes)), Want::Any) => Pulled::Bytes(bytes),
+            (Some(Message::Short(bytes)), Want::Into(span)) => {
+                // SAFETY: a wanted span is exclusive memory of this rank's flow, which is waiting for it.
+                unsafe { span.fill(super::memory::span_of(&bytes)) };
+                Pulled::Landed
+            }
+            (Some(Message::Long(loan)), want) => {
+                if !loan.claim() {
+                    return Pulled::NotYet; // withdrawn: its sender is ending the job
+                }
+                let pulled = match want {
+                    Want::Into(span) => {
+                        // SAFETY: the destination is as above; the source is claimed, so its owner waits for the return.
+                        unsafe { span.fill(loan.span) };
+                        Pulled::Landed
+                    }
+                    // SAFETY: claimed, as above.
+                    Want::Any => Pulled::Bytes(unsafe { loan.span.bytes() }.to_vec()),
+                };
+                loan.state.store(RETURNED, Ordering::Release);
+                self.ring(&mut self.lock(), key.from);
+                pulled
+            }
+        }
+    }
+
+    pub(crate) fn epoch(&self, me: u32) -> u64 {
+        self.epochs[me as usize].load(Ordering::Acquire)
+    }
+
+    pub(crate) fn wait(&self, me: u32, seen: u64, call: &Call, _on: &[u32]) -> Result<(), Abort> {
+        for _ in 0..self.spins {
+            if self.epoch(me) != seen {
+                return Ok(());
+            }
+            std::hint::spin_loop();
+        }
+        let mut state = self.lock();
+        let since = Instant::now();
+        loop {
+            // What has landed is good even when the job is ending, so look at it first.
+            if self.epoch(me) != seen && state.abort.is_none() {
+                return Ok(());
+            }
+            if let Some(abort) = &state.abort {
+                return Err(abort.clone());
+            }
+            state.waits[me as usize] = Some(Waiting { print: call.print, since });
+            if state.stuck() {
+                let cause = Cause::Stuck { roll_call: state.roll_call() };
+                return Err(self.raise(&mut state, Abort::new(cause)));
+            }
+            let bell = &self.bells[me as usize];
+            let (guard, timeout) = bell.wait_timeout(state, STALL).unwrap_or_else(PoisonError::into_inner);
+            state = guard;
+            if timeout.timed_out() && state.waits[me as usize].is_some() {
+                eprintln!("physalia: a long wait:{}", state.roll_call());
+            }
+        }
+    }
+
+    /// Rank `me` is back from its body.
+    pub(crate) fn rank_ended(&self, me: u32) {
+        let mut state = self.lock();
+        state.live[me as usize] = false;
+        if state.abort.is_none() && state.live.contains(&true) && state.stuck() {
+            let cause = Cause::Stuck { roll_call: state.roll_call() };
+            self.raise(&mut state, Abort::new(cause));
+        }
+        self.watch.notify_all();
+    }
+
+    /// Waits until all ranks are back; once the flag is up, no longer than `grace`. `Err` holds cause and roll-call.
+    pub(crate) fn wait_ended(&self, grace: Duration) -> Result<(), String> {
+        let mut state = self.lock();
+        let mut end = None;
+        while state.live.contains(&true) {
+            let now = Instant::now();
+            let left = match (&state.abort, end) {
+                (None, _) => STALL,
+                (Some(_), None) => *end.insert(now + grace) - now,
+                (Some(_), Some(t)) if now < t => t - now,
+                (Some(abort), Some(_)) => return Err(format!("{abort}{}", state.roll_call())),
+            };
+            state = self.watch.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn forget(&self, me: u32, comm: u64) {
+        self.lock().inboxes[me as usize].retain(|key, _| key.comm != comm);
+    }
+}
+
+impl State {
+    /// Proof that nobody can go on: every live rank waits for something that has not come.
+    fn stuck(&self) -> bool {
+        self.live.iter().zip(&self.waits).all(|(&live, wait)| !live || wait.is_some())
+    }
+
+    fn roll_call(&self) -> String {
+        let mut text = String::new();
+        for (rank, wait) in self.waits.iter().enumerate() {
+            // Writing to a String cannot fail.
+            match wait {
+                _ if !self.live[rank] => write!(text, "\n  rank {rank} has ended"),
+                Some(w) => write!(text, "\n  rank {rank} waits {:.1?} in {}", w.since.elapsed(), w.print.text()),
+                None => write!(text, "\n  rank {rank} is computing"),
+            }
+            .expect("a string grows");
+        }
+        text
+    }
+}

@@ -1,0 +1,265 @@
+//! How a job starts and ends. Each in-process rank builds its [`World`] on a thread of its own while the caller's thread
+//! watches; under MPI the caller's thread is the rank.
+//!
+//! Which of the two, is decided from the environment: a launcher's variables mean MPI, if the program was built with it.
+
+use crate::world::World;
+use physalia_collectives::exit::{Alive, leave};
+use physalia_collectives::failure::{host, install_panic_hook, panic_message, seat_here};
+use physalia_collectives::job::{Keeper, Threads};
+use physalia_collectives::{Abort, Cause, Outcome};
+use physalia_slurm::Launcher;
+use physalia_topology::{CpuSet, Machine, Wish, sys};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// Runs `body` on every rank that the environment asks for; prints why it failed, if it did.
+///
+/// Under a launcher (mpirun, srun) every process is a rank. Otherwise `PHYSALIA_RANKS` ranks (1) run in this process.
+/// `PHYSALIA_THREADS` is the number of workers of each rank (all cores that a rank may use), `PHYSALIA_PIN=off` leaves them
+/// unpinned.
+///
+/// The exit code is 0, or 1 if a rank failed, 2 if the job was asked for in a way that cannot be, 70 if a rank left by
+/// `exit`.
+///
+/// # Panics
+/// Inside a rank: a job within a job has no meaning under MPI.
+#[track_caller]
+pub fn run(body: impl Fn(&mut World) -> Outcome<()> + Send + Sync) -> ExitCode {
+    conclude(Launch::from_env().run(body).map(drop))
+}
+
+/// Prints why a job failed, if it did, in one voice: under a launcher only its first rank speaks of what all ranks know.
+/// Gives the exit code.
+pub fn conclude(result: Result<(), Abort>) -> ExitCode {
+    let Err(abort) = result else { return ExitCode::SUCCESS };
+    if !launcher().is_ok_and(|l| l.is_some_and(|l| l.rank > 0)) {
+        eprintln!("physalia: {abort}");
+    }
+    ExitCode::from(abort.exit_code())
+}
+
+fn usage(what: impl Into<String>) -> Abort {
+    Abort::new(Cause::Usage(what.into()))
+}
+
+fn launcher() -> Result<Option<Launcher>, Abort> {
+    physalia_slurm::launcher(|name| std::env::var(name).ok()).map_err(|e| usage(e.to_string()))
+}
+
+/// The explicit form of [`run`].
+#[derive(Clone, Debug)]
+pub struct Launch {
+    ranks: Result<Option<u32>, String>, // a bad environment is reported by `run`, unless `ranks` overrides it
+    wish: Result<Wish, String>,
+    grace: Duration,
+}
+
+impl Launch {
+    /// As the environment asks.
+    pub fn from_env() -> Launch {
+        Launch::from_vars(|name| std::env::var(name).ok())
+    }
+
+    fn from_vars(var: impl Fn(&str) -> Option<String>) -> Launch {
+        let number = |name: &str| match var(name) {
+            None => Ok(None),
+            Some(text) => match text.trim().parse::<u32>() {
+                Ok(n) if n > 0 => Ok(Some(n)),
+                _ => Err(format!("{name}={text}: a number from 1 is wanted")),
+            },
+        };
+        let pin = match var("PHYSALIA_PIN").as_deref() {
+            None => Ok(None),
+            Some("on") => Ok(Some(true)),
+            Some("off") => Ok(Some(false)),
+            Some(other) => Err(format!("PHYSALIA_PIN={other}: `on` or `off` is wanted")),
+        };
+        let wish = number("PHYSALIA_THREADS")
+            .and_then(|threads| Ok(Wish { threads: threads.map(|n| n as usize), pin: pin?, ..Wish::default() }));
+        Launch { ranks: number("PHYSALIA_RANKS"), wish, grace: Duration::from_secs(5) }
+    }
+
+    /// The number of ranks. Under a launcher it must be the number that was started.
+    pub fn ranks(mut self, ranks: u32) -> Launch {
+        self.ranks = if ranks > 0 { Ok(Some(ranks)) } else { Err("0 ranks: at least one is wanted".into()) };
+        self
+    }
+
+    /// The number of workers of each rank, at least 1.
+    pub fn threads(mut self, threads: usize) -> Launch {
+        self.wish = self.wish.map(|wish| Wish { threads: Some(threads.max(1)), ..wish });
+        self
+    }
+
+    /// How long an in-process rank that computes may go on after the job has failed, before the process leaves it behind.
+    pub fn grace(mut self, grace: Duration) -> Launch {
+        self.grace = grace;
+        self
+    }
+
+    /// The values of the ranks in this process, in order (all of them with threads, one under MPI).
+    ///
+    /// # Errors
+    /// Why the job failed; it has not been printed. Under MPI only what all ranks know is returned: a failure of one rank
+    /// is printed and ends all processes.
+    ///
+    /// # Panics
+    /// Inside a rank: a job within a job has no meaning under MPI.
+    #[track_caller]
+    pub fn run<T: Send>(self, body: impl Fn(&mut World) -> Outcome<T> + Send + Sync) -> Result<Vec<T>, Abort> {
+        assert!(seat_here().is_none(), "run inside a rank");
+        let at = Location::caller();
+        let wanted = self.ranks.clone().map_err(usage)?;
+        let wish = self.wish.clone().map_err(usage)?;
+        install_panic_hook();
+        let machine = physalia_topology::probe();
+        let mask = sys::affinity().unwrap_or_else(|_| machine.mask());
+        match launcher()? {
+            #[cfg(feature = "mpi")]
+            Some(launcher) => {
+                by_launcher(&launcher, wanted, &body, |comm| World::of_process(comm, &machine, &mask, &wish), at)
+            }
+            #[cfg(not(feature = "mpi"))]
+            Some(launcher) if launcher.size > 1 => Err(usage(format!(
+                "started as one of {} ranks by {}, but this program was built without MPI, so each would run alone: \
+                 build with `--features mpi`, or start it by itself with PHYSALIA_RANKS={}",
+                launcher.size, launcher.kind, launcher.size
+            ))),
+            _ => in_process(wanted.unwrap_or(1), self.grace, &machine, &mask, &wish, &body, at),
+        }
+    }
+}
+
+fn in_process<T: Send>(
+    size: u32,
+    grace: Duration,
+    machine: &Machine,
+    mask: &CpuSet,
+    wish: &Wish,
+    body: &(impl Fn(&mut World) -> Outcome<T> + Sync),
+    at: &'static Location<'static>,
+) -> Result<Vec<T>, Abort> {
+    // One plan tells whether ranks and their workers have cores of their own.
+    let roomy = physalia_topology::plan(machine, mask, size, 0, wish).pinned;
+    let job = Threads::new(size, roomy);
+    let values = std::thread::scope(|scope| {
+        let start = |rank| {
+            let mine = job.clone();
+            let main = move || {
+                let value = {
+                    let _alive = Alive::new(rank);
+                    let keeper = mine.keeper(rank);
+                    rank_main(&keeper, rank, |comm| World::in_process(comm, machine, mask, wish), body, at)
+                };
+                mine.rank_ended(rank);
+                value
+            };
+            let thread = std::thread::Builder::new().name(format!("rank {rank}")).spawn_scoped(scope, main);
+            // A rank that cannot start is a rank that failed: the others must not wait for it.
+            thread.map_err(|error| {
+                let message = format!("cannot start: {error}");
+                let abort = job.abort(Abort::new(Cause::Failed { rank, host: host().into(), message }));
+                job.rank_ended(rank);
+                abort
+            })
+        };
+        let ranks: Vec<_> = (0..size).map(start).collect();
+        // A thread cannot be ended from outside and the scope cannot be left without it: only the process can go.
+        job.wait_ended(grace).unwrap_or_else(|why| leave(1, &format!("{why}\n  gave up waiting after {grace:?}")));
+        ranks.into_iter().map(|r| r?.join().expect("rank_main catches")).collect::<Vec<_>>()
+    });
+    // All ranks end for the job's cause, so one is as good as another.
+    values.into_iter().collect()
+}
+
+#[cfg(feature = "mpi")]
+fn by_launcher<T>(
+    launcher: &Launcher,
+    wanted: Option<u32>,
+    body: &impl Fn(&mut World) -> Outcome<T>,
+    world: impl FnOnce(physalia_collectives::Comm) -> Outcome<World>,
+    at: &'static Location<'static>,
+) -> Result<Vec<T>, Abort> {
+    let Launcher { rank, size, kind, .. } = *launcher;
+    if let Some(wanted) = wanted.filter(|&w| w != size) {
+        return Err(usage(format!("{wanted} ranks are asked for, but {kind} has started {size}")));
+    }
+    let keeper = Keeper::mpi().map_err(usage)?;
+    let comm = keeper.comm();
+    if comm.size() != size {
+        let mpi = physalia_collectives::job::mpi_version().unwrap_or_default();
+        return Err(usage(format!(
+            "started as one of {size} ranks by {kind}, but this program's MPI ({mpi}) sees {}: it was built for another MPI \
+             than the launcher's. Use that MPI's own mpirun (under Slurm: the --mpi type that it supports, see \
+             `srun --mpi=list`), or build against the launcher's MPI",
+            comm.size()
+        )));
+    }
+    debug_assert_eq!(comm.rank(), rank);
+    drop(comm);
+    let mask = sys::affinity();
+    let _alive = Alive::new(rank);
+    let value = rank_main(&keeper, rank, world, body, at);
+    if let Ok(mask) = mask {
+        sys::set_affinity(&mask).ok(); // the thread goes back to its program as it came
+    }
+    value.map(|v| vec![v])
+}
+
+/// One rank from start to end. It returns, whatever the body does, and never before the job knows how it ended.
+fn rank_main<T>(
+    keeper: &Keeper,
+    rank: u32,
+    world: impl FnOnce(physalia_collectives::Comm) -> Outcome<World>,
+    body: &impl Fn(&mut World) -> Outcome<T>,
+    at: &'static Location<'static>,
+) -> Result<T, Abort> {
+    // All user code is inside: the body, the `Display` of its error, the destructor of a value that nobody gets.
+    let result = catch_unwind(AssertUnwindSafe(|| {
+        // The keeper's communicator is the one that is finished, whatever world the body has put in the place of ours.
+        match world(keeper.comm()).and_then(|mut world| body(&mut world)) {
+            Ok(value) => keeper.finish("the end of the body", at).map(|()| value),
+            Err(failure) => {
+                let abort = failure.into_abort(rank);
+                if abort.known_to_all() {
+                    // Every rank has it, so all meet here and end in order; one that went on instead is found out.
+                    keeper.finish("the end of the body", at)?;
+                    return Err(abort);
+                }
+                Err(keeper.abort(abort))
+            }
+        }
+    }));
+    result.unwrap_or_else(|payload| {
+        let message = panic_message(&*payload);
+        let abort = keeper.abort(Abort::new(Cause::Panicked { rank, host: host().into(), message }));
+        std::mem::forget(payload); // its destructor is the program's and could panic again
+        Err(abort)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn launch(vars: &[(&str, &str)]) -> Launch {
+        Launch::from_vars(|name| vars.iter().find(|v| v.0 == name).map(|v| v.1.to_string()))
+    }
+
+    #[test]
+    fn the_environment_is_read_and_refused_by_name() {
+        let good = launch(&[("PHYSALIA_RANKS", "3"), ("PHYSALIA_THREADS", "2"), ("PHYSALIA_PIN", "off")]);
+        assert_eq!(good.ranks, Ok(Some(3)));
+        let wish = good.wish.unwrap();
+        assert_eq!((wish.threads, wish.pin), (Some(2), Some(false)));
+        for (name, value) in [("PHYSALIA_RANKS", "0"), ("PHYSALIA_RANKS", "x"), ("PHYSALIA_THREADS", "-1"), ("PHYSALIA_PIN", "1")]
+        {
+            let bad = launch(&[(name, value)]);
+            let why = bad.ranks.err().or(bad.wish.err()).expect("refused");
+            assert!(why.contains(&format!("{name}={value}")), "{why}");
+        }
+        assert_eq!(launch(&[("PHYSALIA_RANKS", "0")]).ranks(2).ranks, Ok(Some(2)));
+    }
+}

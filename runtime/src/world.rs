@@ -1,0 +1,203 @@
+//! A rank's view of its job: the communicator of all ranks, this rank's workers, and where both are.
+
+use crate::log::log_line;
+use crate::par::Par;
+use crate::phase::{Phase, Phases};
+use crate::pool::Pool;
+use crate::progress::Progress;
+use physalia_collectives::{Comm, Outcome, Overlap, overlap_on};
+use physalia_topology::{CpuSet, Machine, Plan, Wish};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::ops::{Deref, DerefMut, Range};
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// This rank's view of the whole job. Derefs to its [`Comm`]. `!Send` and `!Sync`: a permission, not a place.
+pub struct World {
+    comm: Comm,
+    pool: Arc<Pool>,
+    seat: Rc<Place>,
+    phases: Phases,
+}
+
+/// Where a rank and its workers are.
+pub(crate) struct Place {
+    plan: Plan,
+    host: String,
+    hosts: u32,
+}
+
+/// What each rank tells the others about where it is.
+#[derive(Serialize, Deserialize, PartialEq)]
+struct Whereabouts {
+    host: String,
+    mask: String,
+}
+
+impl std::fmt::Debug for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        write!(f, "World(rank {} of {}, {} workers)", self.rank(), self.size(), self.threads())
+    }
+}
+
+impl World {
+    /// One rank, one worker, no launcher: for libraries, examples and tests.
+    ///
+    /// # Panics
+    /// If the system gives no thread.
+    pub fn alone() -> World {
+        let machine = Machine::flat(1);
+        let plan = physalia_topology::plan(&machine, &machine.mask(), 1, 0, &Wish { threads: Some(1), ..Wish::default() });
+        World::new(Comm::alone(), plan, 1).expect("a pool of this thread alone")
+    }
+
+    fn new(comm: Comm, plan: Plan, hosts: u32) -> Outcome<World> {
+        let pool = Arc::new(Pool::new(&plan, comm.abort_flag())?);
+        let host = physalia_collectives::failure::host().into();
+        Ok(World { comm, pool, seat: Rc::new(Place { plan, host, hosts }), phases: Phases::default() })
+    }
+
+    /// The world of one of the ranks of this process, which divide what the process may use.
+    pub(crate) fn in_process(comm: Comm, machine: &Machine, mask: &CpuSet, wish: &Wish) -> Outcome<World> {
+        let plan = physalia_topology::plan(machine, mask, comm.size(), comm.rank(), wish);
+        World::new(comm, plan, 1)
+    }
+
+    /// The world of a process that is a rank: ranks on one host with one mask divide it, disjoint masks are kept as they
+    /// are. Collective.
+    #[cfg_attr(not(feature = "mpi"), allow(dead_code))]
+    pub(crate) fn of_process(mut comm: Comm, machine: &Machine, mask: &CpuSet, wish: &Wish) -> Outcome<World> {
+        let host = physalia_collectives::failure::host().to_string();
+        let here = Whereabouts { host, mask: mask.to_string() };
+        let mine = postcard::to_stdvec(&here)?;
+        let all = comm.all_gather_v(&mine)?;
+        let all: Vec<Whereabouts> = all.iter().map(postcard::from_bytes).collect::<Result<_, _>>()?;
+        let hosts = all.iter().map(|w| &w.host).collect::<BTreeSet<_>>().len() as u32;
+        let me = comm.rank() as usize;
+        let same = |w: &&Whereabouts| **w == here;
+        let ranks = all.iter().filter(same).count() as u32;
+        let place = all[..me].iter().filter(same).count() as u32;
+        // Masks that overlap without being equal cannot be divided by counting: then nobody is pinned.
+        let overlap = all.iter().any(|w| {
+            w.host == here.host && w.mask != here.mask && w.mask.parse::<CpuSet>().is_ok_and(|m| !m.and(mask).is_empty())
+        });
+        let overlap = comm.all_reduce(u8::from(overlap), physalia_collectives::Max)? == 1;
+        let mut wish = wish.clone();
+        if overlap {
+            wish.pin = Some(false);
+            comm.on_root(|| {
+                log_line(
+                    0,
+                    "the CPU masks of ranks on one host overlap in part, so no worker is pinned; \
+                     start with `mpirun --bind-to none`, or give every rank cores of its own (--map-by slot:PE=N)",
+                );
+            });
+        }
+        let plan = physalia_topology::plan(machine, mask, ranks, place, &wish);
+        World::new(comm, plan, hosts)
+    }
+
+    /// The number of this rank's workers, this thread among them. Local.
+    pub fn threads(&self) -> usize {
+        self.pool.threads()
+    }
+
+    /// This rank's workers. Local.
+    pub fn pool(&self) -> &Arc<Pool> {
+        &self.pool
+    }
+
+    /// Which cores this rank's workers have. Local.
+    pub fn plan(&self) -> &Plan {
+        &self.seat.plan
+    }
+
+    /// The name of this rank's host. Local.
+    pub fn host(&self) -> &str {
+        &self.seat.host
+    }
+
+    /// The number of hosts of the job. Local.
+    pub fn hosts(&self) -> u32 {
+        self.seat.hosts
+    }
+
+    /// The MPI library, if this program was built with one. Local.
+    pub fn mpi_version(&self) -> Option<String> {
+        physalia_collectives::job::mpi_version()
+    }
+
+    /// Runs `f` with rayon at work on this rank's workers; see [`Pool::local`]. Local.
+    pub fn local<R: Send>(&self, f: impl FnOnce() -> R + Send) -> R {
+        self.pool.local(f)
+    }
+
+    /// Gives items to this rank's workers as they become free; see [`Pool::each`]. Local.
+    pub fn each<I: Send>(&self, items: Vec<I>, f: impl Fn(usize, I) + Sync) {
+        self.pool.each(items, f);
+    }
+
+    /// An index range over ranks × workers; see [`par`](crate::par). It holds the world: no second collective can begin
+    /// meanwhile.
+    pub fn par(&mut self, range: Range<u64>) -> Par<'_> {
+        Par::new(self, range)
+    }
+
+    /// As [`Comm::with_split`], with the workers at hand inside.
+    ///
+    /// # Errors
+    /// The failure of `f`, or the job's abort.
+    #[track_caller]
+    pub fn with_split<R>(&mut self, color: u32, f: impl FnOnce(&mut World) -> Outcome<R>) -> Outcome<R> {
+        let (pool, seat, phases) = (self.pool.clone(), self.seat.clone(), self.phases.clone());
+        self.comm.with_split(color, |sub| {
+            let comm = std::mem::replace(sub, Comm::alone()); // the split keeps its core, not this handle
+            f(&mut World { comm, pool, seat, phases })
+        })
+    }
+
+    /// As [`Comm::overlap`], with the workers at hand inside: `o.par(…)` computes while the transfers run.
+    ///
+    /// # Errors
+    /// The failure of `f`, or the job's abort.
+    pub fn overlap<'env, R>(
+        &mut self,
+        f: impl for<'s> FnOnce(&mut Overlap<'s, 'env, World>) -> Outcome<R>,
+    ) -> Outcome<R> {
+        overlap_on(self, |world| &world.comm, f)
+    }
+
+    /// Starts a named timer; dropping what it gives stops it. Times of one name add up. Local.
+    pub fn phase(&self, name: &str) -> Phase {
+        self.phases.start(name)
+    }
+
+    /// The timers of this rank. Local.
+    pub fn phases(&self) -> &Phases {
+        &self.phases
+    }
+
+    /// A progress bar for `total` steps, visible on rank 0 if stderr is a terminal. Local.
+    pub fn progress(&self, name: &str, total: u64) -> Progress {
+        Progress::new(self.rank(), name, total)
+    }
+
+    /// Writes a line to stderr, with this rank's number before it, in one piece. Local.
+    pub fn log(&self, message: impl std::fmt::Display) {
+        log_line(self.rank(), message);
+    }
+}
+
+impl Deref for World {
+    type Target = Comm;
+    fn deref(&self) -> &Comm {
+        &self.comm
+    }
+}
+
+impl DerefMut for World {
+    fn deref_mut(&mut self) -> &mut Comm {
+        &mut self.comm
+    }
+}

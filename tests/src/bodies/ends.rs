@@ -1,0 +1,236 @@
+//! Ranks that fail, panic, leave, or call other things than their peers: the job must end, soon, with the right words.
+//! Peers wait in a collective, or compute.
+
+use crate::{Body, End};
+use physalia::prelude::*;
+use std::time::{Duration, Instant};
+
+pub(super) fn bodies() -> Vec<Body> {
+    let bad = |name, run, code, says| Body { name, run, end: End::Badly { code, says } };
+    vec![
+        bad("panic_while_others_wait", panic_while_others_wait, 1, &["rank 1 on HOST: panicked: enough of it (at tests/"]),
+        bad("panic_while_others_compute", panic_while_others_compute, 1, &["rank 1 on HOST: panicked: enough of it"]),
+        bad("panic_while_others_are_deaf", panic_while_others_are_deaf, 1, &["rank 1 on HOST: panicked: enough of it"]),
+        bad("panic_on_a_worker", panic_on_a_worker, 1, &["panicked: index 99999 (at tests/"]),
+        bad("err_while_others_wait", err_while_others_wait, 1, &["rank 1 on HOST: No such file", "(at tests/"]),
+        bad("err_while_others_compute", err_while_others_compute, 1, &["rank 1 on HOST: No such file"]),
+        bad("agreed_failure", agreed_failure, 1, &["rank 1 on HOST: no disk"]),
+        bad("early_ok", early_ok, 1, &["barrier of ()", "the end of the body"]),
+        bad("early_ok_while_others_compute", early_ok_while_others_compute, 1, &["barrier of ()", "the end of the body"]),
+        bad("exit_while_others_wait", exit_while_others_wait, 70, &["rank 1 on HOST: called exit while ranks were running"]),
+        bad("exit_while_others_compute", exit_while_others_compute, 70, &["rank 1 on HOST: called exit"]),
+        bad("another_type", another_type, 1, &["all_reduce of (u32, Sum)", "all_reduce of (u64, Sum)"]),
+        bad("another_line", another_line, 1, &["ends.rs:", "broadcast of u32"]),
+        bad("another_length", another_length, 1, &["all_reduce_into", "[4, 0]", "[5, 0]"]),
+        bad("another_range", another_range, 1, &["par sum of u64 [0, 10]", "par sum of u64 [0, 11]"]),
+        bad("another_root", another_root, 1, &["broadcast of u32 [0, 1]", "broadcast of u32 [1, 1]"]),
+        bad("all_wait_for_another", all_wait_for_another, 1, &["scatter of u32", "broadcast of u32"]),
+        bad("panic_inside_overlap", panic_inside_overlap, 1, &["rank 0 on HOST: panicked: inside"]),
+        bad("collective_in_drop", collective_in_drop, 1, &["rank 0 on HOST: panicked: unwinding"]),
+        bad("stolen_communicator", stolen_communicator, 1, &["panicked: a collective on a communicator that has ended"]),
+        bad("rude_error", rude_error, 1, &["rank 0 on HOST: panicked: in Display"]),
+        bad("stolen_world_in_local_code", stolen_world_in_local_code, 1, &["panicked: a collective inside local code"]),
+    ]
+}
+
+fn second(world: &World) -> bool {
+    world.rank() == 1
+}
+
+/// Computes for longer than any test waits, where the runtime can see it: in the chunk loop of `par`.
+fn compute(world: &mut World) -> Outcome<()> {
+    world.par(0..1 << 44).map(|i| i as f64).sum()?;
+    Ok(())
+}
+
+/// Computes where the runtime cannot see it.
+fn compute_deaf(seconds: u64) {
+    let end = Instant::now() + Duration::from_secs(seconds);
+    while Instant::now() < end {
+        std::hint::spin_loop();
+    }
+}
+
+fn panic_while_others_wait(world: &mut World) -> Outcome<()> {
+    assert!(!second(world), "enough of it");
+    Ok(world.barrier()?)
+}
+
+fn panic_while_others_compute(world: &mut World) -> Outcome<()> {
+    assert!(!second(world), "enough of it");
+    compute(world)
+}
+
+fn panic_while_others_are_deaf(world: &mut World) -> Outcome<()> {
+    assert!(!second(world), "enough of it");
+    compute_deaf(100);
+    Ok(())
+}
+
+fn panic_on_a_worker(world: &mut World) -> Outcome<()> {
+    world.par(0..1 << 20).map(|i| if i == 99_999 { panic!("index {i}") } else { i }).sum()?;
+    Ok(())
+}
+
+fn err_while_others_wait(world: &mut World) -> Outcome<()> {
+    if second(world) {
+        std::fs::read("/nonexistent")?;
+    }
+    Ok(world.barrier()?)
+}
+
+fn err_while_others_compute(world: &mut World) -> Outcome<()> {
+    if second(world) {
+        std::fs::read("/nonexistent")?;
+    }
+    compute(world)
+}
+
+fn agreed_failure(world: &mut World) -> Outcome<()> {
+    let local = if second(world) { Err("no disk") } else { Ok(()) };
+    world.agree(local)?;
+    Ok(())
+}
+
+fn early_ok(world: &mut World) -> Outcome<()> {
+    if second(world) {
+        return Ok(());
+    }
+    Ok(world.barrier()?)
+}
+
+fn early_ok_while_others_compute(world: &mut World) -> Outcome<()> {
+    if second(world) {
+        return Ok(());
+    }
+    compute_deaf(2);
+    Ok(world.barrier()?)
+}
+
+fn exit_while_others_wait(world: &mut World) -> Outcome<()> {
+    if second(world) {
+        std::process::exit(0);
+    }
+    Ok(world.barrier()?)
+}
+
+fn exit_while_others_compute(world: &mut World) -> Outcome<()> {
+    if second(world) {
+        std::process::exit(0);
+    }
+    compute(world)
+}
+
+fn another_type(world: &mut World) -> Outcome<()> {
+    fn add<T: Plain>(world: &mut World, one: T) -> Outcome<()>
+    where
+        Sum: Op<T>,
+    {
+        world.all_reduce(one, Sum)?;
+        Ok(())
+    }
+    if second(world) { add(world, 1u32) } else { add(world, 1u64) }
+}
+
+fn another_line(world: &mut World) -> Outcome<()> {
+    if second(world) {
+        world.broadcast(0, 1u32)?;
+    } else {
+        world.broadcast(0, 2u32)?;
+    }
+    Ok(())
+}
+
+fn another_length(world: &mut World) -> Outcome<()> {
+    let mut buf = vec![1u8; if second(world) { 5 } else { 4 }];
+    world.all_reduce_into(&mut buf, Sum)?;
+    Ok(())
+}
+
+fn another_range(world: &mut World) -> Outcome<()> {
+    let end = if second(world) { 11 } else { 10 };
+    world.par(0..end).map(|i| i).sum()?;
+    Ok(())
+}
+
+fn another_root(world: &mut World) -> Outcome<()> {
+    let root = u32::from(second(world));
+    world.broadcast(root, 0u32)?;
+    Ok(())
+}
+
+/// Rank 0 waits for rank 1, and the others for rank 0: nobody sends anything.
+fn all_wait_for_another(world: &mut World) -> Outcome<()> {
+    if world.rank() == 0 {
+        world.scatter::<u32>(1, None)?;
+    } else {
+        world.broadcast(0, 0u32)?;
+    }
+    Ok(())
+}
+
+fn panic_inside_overlap(world: &mut World) -> Outcome<()> {
+    let n = 10_000 * world.size() as usize;
+    if world.rank() == 0 {
+        let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let (src, mut dst) = (vec![7u8; n], vec![0; n]);
+            world.overlap(|o| -> Outcome<()> {
+                let _ticket = o.start_all_to_all_into(&src, &mut dst)?;
+                panic!("inside");
+            })
+        }));
+        assert!(caught.is_err()); // caught by the program, and yet the job knows
+        return Ok(());
+    }
+    std::thread::sleep(Duration::from_millis(50)); // mostly after rank 0 has freed its buffers
+    let (src, mut dst) = (vec![1u8; n], vec![9u8; n]);
+    let me = world.rank() as usize;
+    let result = world.overlap(|o| Ok(o.start_all_to_all_into(&src, &mut dst)?.wait(o)?.len()));
+    let from_root = &dst[..n / world.size() as usize];
+    assert!(me == 0 || from_root.iter().all(|&b| b == 9), "nothing may come from freed memory");
+    result.map(drop)
+}
+
+fn collective_in_drop(world: &mut World) -> Outcome<()> {
+    struct Last<'w>(&'w mut World);
+    impl Drop for Last<'_> {
+        fn drop(&mut self) {
+            self.0.barrier().ok();
+        }
+    }
+    let first = world.rank() == 0;
+    let last = Last(world);
+    assert!(!first, "unwinding");
+    last.0.barrier()?;
+    Ok(last.0.barrier()?)
+}
+
+fn stolen_communicator(world: &mut World) -> Outcome<()> {
+    let mut stolen = World::alone();
+    world.with_split(0, |sub| {
+        std::mem::swap(sub, &mut stolen);
+        Ok(())
+    })?;
+    Ok(stolen.barrier()?)
+}
+
+fn rude_error(world: &mut World) -> Outcome<()> {
+    #[derive(Debug)]
+    struct Rude;
+    impl std::fmt::Display for Rude {
+        fn fmt(&self, _: &mut std::fmt::Formatter) -> std::fmt::Result {
+            panic!("in Display")
+        }
+    }
+    impl std::error::Error for Rude {}
+    if world.rank() == 0 { Err(Rude)? } else { Ok(world.barrier()?) }
+}
+
+fn stolen_world_in_local_code(world: &mut World) -> Outcome<()> {
+    thread_local!(static STOLEN: std::cell::RefCell<Option<World>> = const { std::cell::RefCell::new(None) });
+    let here = World::alone();
+    STOLEN.set(Some(std::mem::replace(world, World::alone())));
+    here.on_root(|| STOLEN.with_borrow_mut(|w| w.as_mut().expect("stolen").all_reduce(0u64, Sum)))
+        .expect("alone is rank 0")?;
+    Ok(())
+}

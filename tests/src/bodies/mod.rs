@@ -1,0 +1,23 @@
+//! The bodies, by subject.
+
+mod collectives;
+mod ends;
+mod handles;
+mod large;
+mod plans;
+mod sums;
+
+use crate::Body;
+
+/// All bodies.
+pub(crate) fn all() -> Vec<Body> {
+    [
+        collectives::bodies(),
+        large::bodies(),
+        handles::bodies(),
+        plans::bodies(),
+        sums::bodies(),
+        ends::bodies(),
+    ]
+    .concat()
+}

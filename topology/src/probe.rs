@@ -1,0 +1,48 @@
+//! What this process may use of the machine that it runs on.
+
+use crate::{Machine, sys, sysfs};
+use std::path::Path;
+
+/// Looks at this machine through the best window there is, cut down to what this process may use. Never fails: a window that
+/// shows nothing gives way to the next, with a note.
+pub fn probe() -> Machine {
+    let root = Path::new("/");
+    let mut notes = Vec::new();
+    let seen = by_hwloc(&mut notes).or_else(|| sysfs::machine(root));
+    let granted = std::thread::available_parallelism().map_or(1, |n| n.get() as u32);
+    let mut machine = seen.unwrap_or_else(|| Machine::flat(granted));
+    machine.notes.extend(notes);
+    machine.quota_cpus = sysfs::quota(root);
+    // A mask that cannot be asked for, on another system than Linux, limits nothing.
+    let mask = sys::affinity().unwrap_or_else(|_| machine.mask());
+    let mask = match sysfs::cgroup_cpus(root) {
+        Some(group) if !group.and(&mask).is_empty() => group.and(&mask),
+        _ => mask,
+    };
+    machine.within(&mask)
+}
+
+
+#[cfg(feature = "hwloc")]
+fn by_hwloc(notes: &mut Vec<String>) -> Option<Machine> {
+    crate::hwloc::this_machine().map_err(|e| notes.push(format!("hwloc shows nothing: {e}"))).ok()
+}
+
+#[cfg(not(feature = "hwloc"))]
+fn by_hwloc(_: &mut Vec<String>) -> Option<Machine> {
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_machine_is_what_the_thread_may_use() {
+        let machine = probe();
+        assert!(machine.cores().count() >= 1);
+        if let Ok(mask) = sys::affinity() {
+            assert!(machine.mask().minus(&mask).is_empty(), "{} of {mask}", machine.mask());
+        }
+    }
+}
