@@ -4,13 +4,13 @@
 //! outlives every use. (`overlap.rs` is the other place, for loans that last longer than one call.)
 #![allow(unsafe_code)]
 
+use crate::Plain;
 use crate::algo::Step;
 use crate::check::Print;
 use crate::core::Core;
 use crate::failure::Abort;
 use crate::flow::Cargo;
 use crate::transport::memory::{Landing, Memory, any_bits};
-use crate::Plain;
 
 /// Runs `steps` with `from` as buffer 0 and room for `room` values as buffer 1, which is given back full. The caller's
 /// own part is copied by `own`, pairs of ranges (in values) of `from` and of the result.
@@ -57,4 +57,3 @@ pub(crate) fn invalid<T>(core: &Core, print: &Print, index: usize) -> Abort {
     let what = format!("element {index} received in {} is no valid {}", print.text(), std::any::type_name::<T>());
     core.rank.transport.abort(core.rank.own_abort(&what))
 }
-

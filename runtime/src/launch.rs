@@ -254,7 +254,8 @@ mod tests {
         assert_eq!(good.ranks, Ok(Some(3)));
         let wish = good.wish.unwrap();
         assert_eq!((wish.threads, wish.pin), (Some(2), Some(false)));
-        for (name, value) in [("PHYSALIA_RANKS", "0"), ("PHYSALIA_RANKS", "x"), ("PHYSALIA_THREADS", "-1"), ("PHYSALIA_PIN", "1")]
+        for (name, value) in
+            [("PHYSALIA_RANKS", "0"), ("PHYSALIA_RANKS", "x"), ("PHYSALIA_THREADS", "-1"), ("PHYSALIA_PIN", "1")]
         {
             let bad = launch(&[(name, value)]);
             let why = bad.ranks.err().or(bad.wish.err()).expect("refused");

@@ -49,7 +49,7 @@ pub mod prelude {
     pub use crate::random::Random;
     pub use crate::{Launch, World};
     pub use physalia_collectives::{
-        Abort, By, Cause, Comm, ExchangePlan, Failure, Link, Max, Min, Op, Outcome, Overlap, Parts, Pending, Plain, Sum,
-        Ticket, poll_here,
+        Abort, By, Cause, Comm, ExchangePlan, Failure, Link, Max, Min, Op, Outcome, Overlap, Parts, Pending, Plain,
+        Sum, Ticket, poll_here,
     };
 }

@@ -254,7 +254,8 @@ where
         let bytes = postcard::to_stdvec(&mine).unwrap_or_else(|e| panic!("a value of reduce cannot be sent: {e}"));
         let range = [self.par.range.start, self.par.range.end];
         let all = self.par.world.all_blobs(Print::new::<V>("par reduce", range, at), bytes)?;
-        let all = all.iter().map(|blob| -> Nodes<V> { postcard::from_bytes(blob).expect("what reduce wrote, it reads") });
+        let all =
+            all.iter().map(|blob| -> Nodes<V> { postcard::from_bytes(blob).expect("what reduce wrote, it reads") });
         Ok(Nodes::joined(all.collect(), op).root(op).unwrap_or(identity))
     }
 }

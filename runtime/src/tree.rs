@@ -43,7 +43,10 @@ impl<V> Nodes<V> {
     /// The next node to the right; it must begin where the run ends.
     pub(crate) fn push(&mut self, mut node: Node<V>, op: impl Fn(V, V) -> V) {
         debug_assert!(self.0.is_empty() || node.begin() == self.end());
-        while self.0.last().is_some_and(|left| left.level == node.level && left.index % 2 == 0 && left.index + 1 == node.index)
+        while self
+            .0
+            .last()
+            .is_some_and(|left| left.level == node.level && left.index % 2 == 0 && left.index + 1 == node.index)
         {
             let left = self.0.pop().expect("looked at just now");
             node = Node { level: node.level + 1, index: node.index / 2, value: op(left.value, node.value) };

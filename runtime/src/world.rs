@@ -48,7 +48,8 @@ impl World {
     /// If the system gives no thread.
     pub fn alone() -> World {
         let machine = Machine::flat(1);
-        let plan = physalia_topology::plan(&machine, &machine.mask(), 1, 0, &Wish { threads: Some(1), ..Wish::default() });
+        let plan =
+            physalia_topology::plan(&machine, &machine.mask(), 1, 0, &Wish { threads: Some(1), ..Wish::default() });
         World::new(Comm::alone(), plan, 1).expect("a pool of this thread alone")
     }
 
@@ -80,7 +81,9 @@ impl World {
         let place = all[..me].iter().filter(same).count() as u32;
         // Masks that overlap without being equal cannot be divided by counting: then nobody is pinned.
         let overlap = all.iter().any(|w| {
-            w.host == here.host && w.mask != here.mask && w.mask.parse::<CpuSet>().is_ok_and(|m| !m.and(mask).is_empty())
+            w.host == here.host
+                && w.mask != here.mask
+                && w.mask.parse::<CpuSet>().is_ok_and(|m| !m.and(mask).is_empty())
         });
         let overlap = comm.all_reduce(u8::from(overlap), physalia_collectives::Max)? == 1;
         let mut wish = wish.clone();

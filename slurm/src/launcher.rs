@@ -54,7 +54,10 @@ pub struct BadVariable {
 impl fmt::Display for BadVariable {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         let BadVariable { name, value } = self;
-        write!(f, "the environment has {name}={value:?}, which no launcher sets; unset it, or start under the launcher itself")
+        write!(
+            f,
+            "the environment has {name}={value:?}, which no launcher sets; unset it, or start under the launcher itself"
+        )
     }
 }
 
@@ -64,12 +67,7 @@ impl std::error::Error for BadVariable {}
 const LAUNCHERS: [(Kind, [&str; 4]); 3] = [
     (
         Kind::OpenMpi,
-        [
-            "OMPI_COMM_WORLD_RANK",
-            "OMPI_COMM_WORLD_SIZE",
-            "OMPI_COMM_WORLD_LOCAL_RANK",
-            "OMPI_COMM_WORLD_LOCAL_SIZE",
-        ],
+        ["OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK", "OMPI_COMM_WORLD_LOCAL_SIZE"],
     ),
     (Kind::Hydra, ["PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID", "MPI_LOCALNRANKS"]),
     (Kind::Srun, ["SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID", ""]),

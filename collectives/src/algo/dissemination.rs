@@ -52,11 +52,8 @@ mod tests {
     fn a_barrier_reaches_everyone() {
         for size in 1..=33usize {
             // Who has heard, directly or not, of whom: blobs stand in for the empty messages.
-            let (heard, _) = play(
-                (0..size).map(|me| barrier(me, size)).collect(),
-                (0..size).map(|_| vec![]).collect(),
-                |_, _| (),
-            );
+            let (heard, _) =
+                play((0..size).map(|me| barrier(me, size)).collect(), (0..size).map(|_| vec![]).collect(), |_, _| ());
             assert_eq!(heard.len(), size);
             let mut knows: Vec<u64> = (0..size).map(|r| 1 << r).collect();
             for round in 0..barrier(0, size).len() {

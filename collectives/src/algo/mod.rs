@@ -97,7 +97,8 @@ pub(crate) mod tests {
                 let Some(step) = schedules[me].get(at[me]) else { continue };
                 let expected = wanted[me].get_or_insert_with(|| {
                     for send in &step.sends {
-                        let content = list(&send.piece).into_iter().map(|b| blobs[me][b].clone().expect("a blob to send"));
+                        let content =
+                            list(&send.piece).into_iter().map(|b| blobs[me][b].clone().expect("a blob to send"));
                         let key = (me, send.peer, counters[me][0].next(send.peer));
                         assert!(wires.insert(key, content.collect()).is_none(), "two messages with one key");
                         messages += 1;

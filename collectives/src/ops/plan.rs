@@ -169,8 +169,10 @@ impl<T: Plain> ExchangePlan<T> {
         for &(from, into, len) in &self.own {
             self.incoming[into..into + len].copy_from_slice(&self.outgoing[from..from + len]);
         }
-        let memory =
-            vec![Memory::source(std::mem::take(&mut self.outgoing)), Memory::source(std::mem::take(&mut self.incoming))];
+        let memory = vec![
+            Memory::source(std::mem::take(&mut self.outgoing)),
+            Memory::source(std::mem::take(&mut self.incoming)),
+        ];
         let cargo = Cargo { steps: self.steps.clone(), memory, ..Cargo::default() };
         self.flying = Some(self.core.start(self.print, cargo)?);
         Ok(())

@@ -365,7 +365,10 @@ impl Job {
         self.poll();
         let left = self.inbox.borrow().keys().find(|key| key.comm == comm).copied();
         if let Some(Key { from, seq, .. }) = left {
-            let what = format!("rank {me} on {}: rank {from} sent something in its call {seq} that this rank did not receive", host());
+            let what = format!(
+                "rank {me} on {}: rank {from} sent something in its call {seq} that this rank did not receive",
+                host()
+            );
             crate::exit::leave(1, &what);
         }
         self.begun.borrow_mut().remove(&comm);

@@ -182,10 +182,7 @@ impl Wire {
         unsafe {
             let mut message = ffi::RSMPI_MESSAGE_NULL;
             let any = ffi::RSMPI_ANY_SOURCE;
-            check(
-                ffi::MPI_Improbe(any, tag, self.comm, &mut flag, &mut message, status.as_mut_ptr()),
-                "MPI_Improbe",
-            );
+            check(ffi::MPI_Improbe(any, tag, self.comm, &mut flag, &mut message, status.as_mut_ptr()), "MPI_Improbe");
             if flag == 0 {
                 return None;
             }

@@ -8,7 +8,12 @@ use std::time::{Duration, Instant};
 pub(super) fn bodies() -> Vec<Body> {
     let bad = |name, run, code, says| Body { name, run, end: End::Badly { code, says } };
     vec![
-        bad("panic_while_others_wait", panic_while_others_wait, 1, &["rank 1 on HOST: panicked: enough of it (at tests/"]),
+        bad(
+            "panic_while_others_wait",
+            panic_while_others_wait,
+            1,
+            &["rank 1 on HOST: panicked: enough of it (at tests/"],
+        ),
         bad("panic_while_others_compute", panic_while_others_compute, 1, &["rank 1 on HOST: panicked: enough of it"]),
         bad("panic_while_others_are_deaf", panic_while_others_are_deaf, 1, &["rank 1 on HOST: panicked: enough of it"]),
         bad("panic_on_a_worker", panic_on_a_worker, 1, &["panicked: index 99999 (at tests/"]),
@@ -16,8 +21,18 @@ pub(super) fn bodies() -> Vec<Body> {
         bad("err_while_others_compute", err_while_others_compute, 1, &["rank 1 on HOST: No such file"]),
         bad("agreed_failure", agreed_failure, 1, &["rank 1 on HOST: no disk"]),
         bad("early_ok", early_ok, 1, &["barrier of ()", "the end of the body"]),
-        bad("early_ok_while_others_compute", early_ok_while_others_compute, 1, &["barrier of ()", "the end of the body"]),
-        bad("exit_while_others_wait", exit_while_others_wait, 70, &["rank 1 on HOST: called exit while ranks were running"]),
+        bad(
+            "early_ok_while_others_compute",
+            early_ok_while_others_compute,
+            1,
+            &["barrier of ()", "the end of the body"],
+        ),
+        bad(
+            "exit_while_others_wait",
+            exit_while_others_wait,
+            70,
+            &["rank 1 on HOST: called exit while ranks were running"],
+        ),
         bad("exit_while_others_compute", exit_while_others_compute, 70, &["rank 1 on HOST: called exit"]),
         bad("another_type", another_type, 1, &["all_reduce of (u32, Sum)", "all_reduce of (u64, Sum)"]),
         bad("another_line", another_line, 1, &["ends.rs:", "broadcast of u32"]),
@@ -27,7 +42,12 @@ pub(super) fn bodies() -> Vec<Body> {
         bad("all_wait_for_another", all_wait_for_another, 1, &["scatter of u32", "broadcast of u32"]),
         bad("panic_inside_overlap", panic_inside_overlap, 1, &["rank 0 on HOST: panicked: inside"]),
         bad("collective_in_drop", collective_in_drop, 1, &["rank 0 on HOST: panicked: unwinding"]),
-        bad("stolen_communicator", stolen_communicator, 1, &["panicked: a collective on a communicator that has ended"]),
+        bad(
+            "stolen_communicator",
+            stolen_communicator,
+            1,
+            &["panicked: a collective on a communicator that has ended"],
+        ),
         bad("rude_error", rude_error, 1, &["rank 0 on HOST: panicked: in Display"]),
         bad("stolen_world_in_local_code", stolen_world_in_local_code, 1, &["panicked: a collective inside local code"]),
     ]

@@ -6,7 +6,11 @@ use physalia::prelude::*;
 
 pub(super) fn bodies() -> Vec<Body> {
     use self as h;
-    well![h::pendings_in_any_order, h::forgotten_and_dropped_pendings_land, h::overlap_survives_swaps_and_forgotten_tickets]
+    well![
+        h::pendings_in_any_order,
+        h::forgotten_and_dropped_pendings_land,
+        h::overlap_survives_swaps_and_forgotten_tickets
+    ]
 }
 
 fn pendings_in_any_order(world: &mut World) -> Outcome<()> {
@@ -49,9 +53,8 @@ fn overlap_survives_swaps_and_forgotten_tickets(world: &mut World) -> Outcome<()
         ticket.wait(o)?;
         Ok(())
     })?;
-    let expected: Vec<u64> = (0..n as u64)
-        .flat_map(|r| (0..block as u64).map(move |i| 1_000_000 * r + me * block as u64 + i))
-        .collect();
+    let expected: Vec<u64> =
+        (0..n as u64).flat_map(|r| (0..block as u64).map(move |i| 1_000_000 * r + me * block as u64 + i)).collect();
     assert!(forgotten == expected && waited == expected);
     Ok(())
 }

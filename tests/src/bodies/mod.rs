@@ -11,13 +11,6 @@ use crate::Body;
 
 /// All bodies.
 pub(crate) fn all() -> Vec<Body> {
-    [
-        collectives::bodies(),
-        large::bodies(),
-        handles::bodies(),
-        plans::bodies(),
-        sums::bodies(),
-        ends::bodies(),
-    ]
-    .concat()
+    [collectives::bodies(), large::bodies(), handles::bodies(), plans::bodies(), sums::bodies(), ends::bodies()]
+        .concat()
 }

@@ -6,7 +6,13 @@ use physalia::prelude::*;
 
 pub(super) fn bodies() -> Vec<Body> {
     use self as s;
-    well![s::sums_have_the_bits_of_the_rule, s::sums_of_a_million, s::reductions_go_along_a_fixed_tree, s::every_index_once, s::sums_send_little]
+    well![
+        s::sums_have_the_bits_of_the_rule,
+        s::sums_of_a_million,
+        s::reductions_go_along_a_fixed_tree,
+        s::every_index_once,
+        s::sums_send_little
+    ]
 }
 
 /// Terms of every size that cancel: any change of order shows.

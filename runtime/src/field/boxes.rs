@@ -1,0 +1,236 @@
+//! How a grid is cut into boxes, and which rank owns which. Pure; every rank has the whole map.
+//!
+//! Axes are cut at the same places everywhere, so boxes form a grid of their own. x is cut only at multiples of 4,096 cells:
+//! the blocks in which sums are ordered must not be split (and short rows are slow). The *epoch* is raised whenever owners
+//! change; what was prepared for another epoch is refused.
+
+use crate::par::BLOCK;
+use std::ops::Range;
+
+/// A cuboid of cells, `[x, y, z]`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Region {
+    /// The first cell.
+    pub begin: [u64; 3],
+    /// Behind the last cell.
+    pub end: [u64; 3],
+}
+
+impl Region {
+    /// Cells along an axis.
+    pub fn len(&self, axis: usize) -> u64 {
+        self.end[axis] - self.begin[axis]
+    }
+
+    /// All cells.
+    pub fn cells(&self) -> u64 {
+        (0..3).map(|a| self.len(a)).product()
+    }
+
+    /// Whether it has this cell.
+    pub fn contains(&self, cell: [u64; 3]) -> bool {
+        (0..3).all(|a| (self.begin[a]..self.end[a]).contains(&cell[a]))
+    }
+
+    /// The cells of both, if any.
+    pub fn and(&self, other: &Region) -> Option<Region> {
+        let begin = std::array::from_fn(|a| self.begin[a].max(other.begin[a]));
+        let end = std::array::from_fn(|a| self.end[a].min(other.end[a]));
+        (0..3).all(|a| begin[a] < end[a]).then_some(Region { begin, end })
+    }
+
+    /// So many cells more on each side, as far as the grid goes.
+    pub fn grown(&self, by: [usize; 3], extent: [u64; 3]) -> Region {
+        Region {
+            begin: std::array::from_fn(|a| self.begin[a].saturating_sub(by[a] as u64)),
+            end: std::array::from_fn(|a| self.end[a].saturating_add(by[a] as u64).min(extent[a])),
+        }
+    }
+
+    /// The first cell of each of its rows.
+    pub fn rows(&self) -> impl Iterator<Item = [u64; 3]> + use<> {
+        let ([x, y0, z0], [_, y1, z1]) = (self.begin, self.end);
+        (z0..z1).flat_map(move |z| (y0..y1).map(move |y| [x, y, z]))
+    }
+}
+
+/// The boxes of a grid and their owners.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Boxes {
+    /// Where each axis is cut: 0, …, its cells.
+    cuts: [Vec<u64>; 3],
+    owners: Vec<u32>,
+    epoch: u64,
+}
+
+impl Boxes {
+    /// At most one box a rank: as equal as can be, then with as few cells at borders as can be.
+    pub fn new(extent: [u64; 3], ranks: u32) -> Boxes {
+        let counts = choose(extent, ranks.into());
+        let cuts = std::array::from_fn(|a| {
+            let unit = if a == 0 && counts[0] > 1 { BLOCK } else { 1 };
+            let units = extent[a].div_ceil(unit);
+            (0..=counts[a]).map(|i| (units * i / counts[a] * unit).min(extent[a])).collect()
+        });
+        let boxes: u64 = counts.iter().product();
+        Boxes { cuts, owners: (0..boxes as u32).collect(), epoch: 0 }
+    }
+
+    /// Boxes cut at the given places, with the given owners; x changes fastest.
+    ///
+    /// # Panics
+    /// If cuts do not ascend from 0, x is cut elsewhere than at multiples of 4,096, or there is not one owner a box.
+    pub fn with(cuts: [Vec<u64>; 3], owners: Vec<u32>) -> Boxes {
+        for cuts in &cuts {
+            assert!(
+                cuts.len() > 1 && cuts[0] == 0 && cuts.is_sorted_by(|a, b| a < b),
+                "cuts that do not ascend: {cuts:?}"
+            );
+        }
+        let inner = &cuts[0][1..cuts[0].len() - 1];
+        assert!(inner.iter().all(|c| c.is_multiple_of(BLOCK)), "x is cut at multiples of {BLOCK}, not at {inner:?}");
+        assert_eq!(owners.len(), cuts.iter().map(|c| c.len() - 1).product::<usize>(), "owners, one a box");
+        Boxes { cuts, owners, epoch: 0 }
+    }
+
+    /// The number of boxes.
+    #[allow(clippy::len_without_is_empty)] // there is at least one
+    pub fn len(&self) -> usize {
+        self.owners.len()
+    }
+
+    /// Cells along x, y, z.
+    pub fn extent(&self) -> [u64; 3] {
+        std::array::from_fn(|a| *self.cuts[a].last().expect("two cuts at least"))
+    }
+
+    /// The owner of each box.
+    pub fn owners(&self) -> &[u32] {
+        &self.owners
+    }
+
+    /// How often boxes have changed their owner.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// The boxes of a rank.
+    pub fn of_rank(&self, rank: u32) -> Vec<usize> {
+        (0..self.len()).filter(|&id| self.owners[id] == rank).collect()
+    }
+
+    /// The cells of a box.
+    pub fn region(&self, id: usize) -> Region {
+        let place = self.place(id);
+        Region {
+            begin: std::array::from_fn(|a| self.cuts[a][place[a]]),
+            end: std::array::from_fn(|a| self.cuts[a][place[a] + 1]),
+        }
+    }
+
+    /// The boxes that have cells of `region`, in ascending order.
+    pub fn touching(&self, region: &Region) -> Vec<usize> {
+        let spans: [Range<usize>; 3] = std::array::from_fn(|a| {
+            let first = self.cuts[a].partition_point(|&c| c <= region.begin[a]) - 1;
+            first..self.cuts[a].partition_point(|&c| c < region.end[a])
+        });
+        let [nx, ny] = [self.cuts[0].len() - 1, self.cuts[1].len() - 1];
+        let [xs, ys, zs] = spans;
+        zs.flat_map(|z| {
+            ys.clone().flat_map({
+                let xs = xs.clone();
+                move |y| xs.clone().map(move |x| (z * ny + y) * nx + x)
+            })
+        })
+        .collect()
+    }
+
+    fn place(&self, id: usize) -> [usize; 3] {
+        let [nx, ny] = [self.cuts[0].len() - 1, self.cuts[1].len() - 1];
+        [id % nx, id / nx % ny, id / nx / ny]
+    }
+
+    pub(crate) fn fingerprint(&self) -> u64 {
+        let numbers = self.cuts.iter().flatten().copied().chain(self.owners.iter().map(|&o| o.into()));
+        numbers.fold(self.epoch, |h, n| (h ^ n).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29))
+    }
+}
+
+/// Boxes along each axis for so many ranks: the largest box as small as can be, then the least border. A cell at a border
+/// across x costs a cache line where one across y or z costs its own size, so x is cut last.
+fn choose(extent: [u64; 3], ranks: u64) -> [u64; 3] {
+    const ACROSS_X: u128 = 64;
+    let most_x = extent[0].div_ceil(BLOCK);
+    let mut best = ([1, 1, 1], (u128::MAX, u128::MAX));
+    for z in 1..=extent[2].min(ranks) {
+        for y in 1..=extent[1].min(ranks / z) {
+            for x in [1, most_x.min(ranks / z / y)] {
+                let counts = [x, y, z];
+                let largest_x = if x == 1 { extent[0] } else { (most_x.div_ceil(x) * BLOCK).min(extent[0]) };
+                let largest = [largest_x, extent[1].div_ceil(y), extent[2].div_ceil(z)];
+                let wide = largest.map(u128::from);
+                let [nx, ny, nz] = extent.map(u128::from);
+                let [bx, by, bz] = counts.map(|c| u128::from(c - 1));
+                let border = bx * ny * nz * ACROSS_X + by * nx * nz + bz * nx * ny;
+                let cost = (wide.iter().product(), border);
+                // Of equals the one with more cuts across z: whole planes are contiguous.
+                if cost <= best.1 {
+                    best = (counts, cost);
+                }
+            }
+        }
+    }
+    best.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn boxes_tile_the_grid_for_any_number_of_ranks() {
+        let grids =
+            [[1, 1, 1], [7, 1, 1], [512, 384, 1], [48, 40, 36], [3, 5, 2], [20_000, 1, 1], [9_000, 2, 3], [1, 1000, 1]];
+        for extent in grids {
+            for ranks in 1..=64 {
+                let boxes = Boxes::new(extent, ranks);
+                assert!(boxes.len() as u32 <= ranks);
+                let cells: u64 = (0..boxes.len()).map(|id| boxes.region(id).cells()).sum();
+                assert_eq!(cells, extent.iter().product::<u64>(), "{extent:?} on {ranks}");
+                for id in 0..boxes.len() {
+                    let region = boxes.region(id);
+                    assert!((0..3).all(|a| region.begin[a] < region.end[a]), "{region:?}");
+                    assert!(region.begin[0].is_multiple_of(BLOCK));
+                    assert_eq!(boxes.touching(&region), [id]);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn shares_are_equal_and_borders_short() {
+        assert_eq!(choose([512, 512, 512], 8), [1, 2, 4]);
+        assert_eq!(choose([512, 384, 1], 4), [1, 4, 1]);
+        assert_eq!(choose([8192, 8192, 1], 4), [1, 4, 1]); // x stays whole
+        assert_eq!(choose([20_000, 1, 1], 4), [4, 1, 1]); // unless it is all there is
+        assert_eq!(choose([10, 3, 1], 8), [1, 3, 1]); // more ranks than rows
+        let even = Boxes::new([100, 97, 1], 3);
+        assert!((0..3).all(|id| (32..=33).contains(&even.region(id).len(1))));
+    }
+
+    #[test]
+    fn neighbours_are_found() {
+        let boxes = Boxes::with([vec![0, 4096, 5000], vec![0, 2, 5], vec![0, 1]], vec![0; 4]);
+        let grown = boxes.region(0).grown([1, 1, 0], boxes.extent());
+        assert_eq!(boxes.touching(&grown), [0, 1, 2, 3]);
+        let last = boxes.region(3).grown([1, 0, 0], boxes.extent());
+        assert_eq!(boxes.touching(&last), [2, 3]);
+        assert_eq!(last.and(&boxes.region(2)).unwrap().cells(), 3);
+    }
+
+    #[test]
+    #[should_panic(expected = "x is cut at multiples of 4096")]
+    fn x_is_not_cut_inside_a_block() {
+        let _ = Boxes::with([vec![0, 100, 200], vec![0, 1], vec![0, 1]], vec![0, 0]);
+    }
+}

@@ -1,0 +1,148 @@
+//! Fields: values on the cells of a grid, spread over ranks as boxes.
+//!
+//! A [`Grid`] of 1 to 3 axes is cut into boxes (`boxes`), each owned by one rank. A rank stores its boxes with a *halo*: a
+//! ring of ghost cells around each. Invariant: ghost cells inside the grid are valid only between the end of a halo exchange
+//! ([`HaloPlan`](crate::halo::HaloPlan)) and the next write to the field; ghost cells outside the grid are zero and stay so
+//! (zero Dirichlet boundaries).
+//!
+//! Axes are `[x, y, z]`, x is contiguous. A *row* is a line of cells along x. Methods are local, unless they take the world.
+//!
+//! ```
+//! use physalia::prelude::*;
+//! let mut world = World::alone();
+//! let mut u = Field::<f64, 2>::new(&mut world, Grid::new([6, 4]))?;
+//! u.fill(|[x, y]| (x + 10 * y) as f64);
+//! assert_eq!((u.len(), u.get([5, 3])), (24, Some(35.0)));
+//! assert_eq!(u.sum(&mut world)?, 420.0);
+//! # Ok::<(), Abort>(())
+//! ```
+
+pub mod boxes;
+mod cell;
+mod grid;
+mod reduce;
+mod storage;
+mod sweep;
+
+pub use boxes::{Boxes, Region};
+pub use cell::Cell;
+pub use grid::Grid;
+pub use sweep::{Part, Rows, sweep};
+
+use crate::World;
+use crate::pool::Pool;
+use physalia_collectives::Abort;
+use physalia_collectives::check::Print;
+use std::panic::Location;
+use std::sync::Arc;
+use storage::Block;
+
+/// Values on the cells of a grid of D axes; this rank has those of its boxes.
+pub struct Field<T, const D: usize> {
+    pub(crate) grid: Grid<D>,
+    pub(crate) boxes: Arc<Boxes>,
+    pub(crate) blocks: Vec<Block<T>>,
+    pool: Arc<Pool>,
+}
+
+impl<T, const D: usize> std::fmt::Debug for Field<T, D> {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        write!(f, "Field({:?}, {} boxes here)", self.grid, self.blocks.len())
+    }
+}
+
+impl<T: Cell, const D: usize> Field<T, D> {
+    /// A field of zeros, cut so that ranks have equal shares and small borders. If the grid has fewer parts than there are
+    /// ranks, some ranks have none. Memory is touched by the workers that first write it. Collective: all ranks ask for the
+    /// same grid.
+    ///
+    /// # Errors
+    /// An agreed abort if a rank's part is larger than memory can be addressed; or the job's abort.
+    #[track_caller]
+    pub fn new(world: &mut World, grid: Grid<D>) -> Result<Field<T, D>, Abort> {
+        let boxes = Boxes::new(grid.extent(), world.size());
+        Field::with_boxes(world, grid, boxes)
+    }
+
+    /// As `new`, cut and dealt out as `boxes` says.
+    ///
+    /// # Errors
+    /// As `new`.
+    ///
+    /// # Panics
+    /// If the boxes are of another grid, or have owners that are not there.
+    #[track_caller]
+    pub fn with_boxes(world: &mut World, grid: Grid<D>, boxes: Boxes) -> Result<Field<T, D>, Abort> {
+        assert_eq!(boxes.extent(), grid.extent(), "the cells of the boxes and of the grid");
+        assert!(boxes.owners().iter().all(|&o| o < world.size()), "boxes of ranks that are not there");
+        let print =
+            Print::new::<Field<T, D>>("Field::new", [grid.fingerprint(), boxes.fingerprint()], Location::caller());
+        world.merge_parts(print, vec![], |_, _| (), |_| vec![])?;
+        let mine = boxes.of_rank(world.rank());
+        let blocks: Result<Vec<Block<T>>, String> =
+            mine.into_iter().map(|id| Block::new(id, boxes.region(id), grid.ghosts())).collect();
+        let blocks = world.agree(blocks)?;
+        Ok(Field { grid, boxes: Arc::new(boxes), blocks, pool: world.pool().clone() })
+    }
+
+    /// A field of zeros on the same boxes. Local, so all ranks must do it alike.
+    pub fn like(&self) -> Field<T, D> {
+        let blocks = self.blocks.iter().map(Block::like).collect();
+        Field { grid: self.grid, boxes: self.boxes.clone(), blocks, pool: self.pool.clone() }
+    }
+
+    /// The grid.
+    pub fn grid(&self) -> &Grid<D> {
+        &self.grid
+    }
+
+    /// How the grid is cut, and who owns which box.
+    pub fn boxes(&self) -> &Boxes {
+        &self.boxes
+    }
+
+    /// The number of cells of this rank, without ghosts; 0 if it has no box.
+    pub fn len(&self) -> u64 {
+        self.blocks.iter().map(|b| b.region.cells()).sum()
+    }
+
+    /// Whether this rank has no cells.
+    pub fn is_empty(&self) -> bool {
+        self.blocks.is_empty()
+    }
+
+    /// The value of one of this rank's cells; `None` if the cell is another rank's.
+    pub fn get(&self, cell: [u64; D]) -> Option<T> {
+        let at = grid::lift(cell, 0);
+        self.blocks.iter().find(|b| b.region.contains(at)).map(|b| b.value(at))
+    }
+
+    /// Changes the value of one of this rank's cells; `false` if the cell is another rank's.
+    pub fn set(&mut self, cell: [u64; D], value: T) -> bool {
+        let at = grid::lift(cell, 0);
+        let block = self.blocks.iter_mut().find(|b| b.region.contains(at));
+        block.map(|b| *b.value_mut(at) = value).is_some()
+    }
+
+    /// Every cell from its position, in parallel.
+    pub fn fill(&mut self, f: impl Fn([u64; D]) -> T + Sync) {
+        let ghosts = self.grid.ghosts();
+        let rows = self.blocks.iter_mut().flat_map(|block| block.bands(ghosts, |_| true)).collect();
+        self.pool.each(rows, |_, band: storage::Band<'_, T>| {
+            band.each_row(|[x0, y, z], row| {
+                for (x, cell) in (x0..).zip(row) {
+                    *cell = f(grid::lower([x, y, z]));
+                }
+            });
+        });
+    }
+
+    pub(crate) fn pool(&self) -> &Arc<Pool> {
+        &self.pool
+    }
+
+    /// Whether `other` lies on the same boxes.
+    pub(crate) fn aligned(&self, other: &Field<T, D>) -> bool {
+        Arc::ptr_eq(&self.boxes, &other.boxes) || (self.boxes == other.boxes && self.grid == other.grid)
+    }
+}
