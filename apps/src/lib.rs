@@ -1,1 +1,8 @@
-//! Being written.
+//! The applications as a library: stencil simulations and genomics. The command `physalia` parses, calls and prints.
+#![forbid(unsafe_code)]
+
+pub mod demo;
+pub mod genomics;
+pub mod picture;
+pub mod publish;
+pub mod stencil;

@@ -1,0 +1,147 @@
+//! Files that appear whole or not at all: written aside in the same folder, synced, renamed.
+
+use serde::Serialize;
+use std::fmt;
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use xxhash_rust::xxh3::Xxh3;
+
+/// What could not be written, and where.
+#[derive(Debug)]
+pub struct CannotWrite {
+    path: PathBuf,
+    error: io::Error,
+}
+
+impl fmt::Display for CannotWrite {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "cannot write {}: {}", self.path.display(), self.error)
+    }
+}
+
+impl std::error::Error for CannotWrite {}
+
+/// A published file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Output {
+    /// Where it is; `-` is standard output.
+    pub path: String,
+    /// Its length.
+    pub bytes: u64,
+    /// XXH3-64 of its bytes, 16 hex digits.
+    pub xxh3: String,
+}
+
+/// A file being written aside. Dropped without `publish`, it leaves nothing.
+pub struct Aside {
+    path: PathBuf,
+    /// `None` for standard output.
+    aside: Option<PathBuf>,
+    out: Option<BufWriter<Box<dyn Write + Send>>>,
+    file: Option<File>,
+    hash: Xxh3,
+    bytes: u64,
+}
+
+impl fmt::Debug for Aside {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "Aside({}, {} bytes)", self.path.display(), self.bytes)
+    }
+}
+
+impl Aside {
+    /// Begins a file that will appear at `path`; `-` writes to standard output at once.
+    ///
+    /// # Errors
+    /// If the folder cannot be written, by the path that was asked for.
+    pub fn new(path: &Path) -> Result<Aside, CannotWrite> {
+        let (hash, bytes) = (Xxh3::new(), 0);
+        if path == Path::new("-") {
+            let out: Box<dyn Write + Send> = Box::new(io::stdout());
+            return Ok(Aside { path: path.into(), aside: None, out: Some(BufWriter::new(out)), file: None, hash, bytes });
+        }
+        let fail = |error| CannotWrite { path: path.into(), error };
+        if path.is_dir() {
+            return Err(fail(io::ErrorKind::IsADirectory.into()));
+        }
+        let name = path.file_name().ok_or_else(|| fail(io::ErrorKind::InvalidInput.into()))?;
+        let mut aside = path.to_path_buf();
+        aside.set_file_name(format!(".{}.{}.part", name.to_string_lossy(), std::process::id()));
+        let file = File::create(&aside).map_err(fail)?;
+        let out: Box<dyn Write + Send> = Box::new(file.try_clone().map_err(fail)?);
+        let out = Some(BufWriter::with_capacity(1 << 18, out));
+        Ok(Aside { path: path.into(), aside: Some(aside), out, file: Some(file), hash, bytes })
+    }
+
+    /// Adds bytes.
+    ///
+    /// # Errors
+    /// If they cannot be written.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), CannotWrite> {
+        self.hash.update(bytes);
+        self.bytes += bytes.len() as u64;
+        let result = self.out.as_mut().expect("written before it is published").write_all(bytes);
+        result.map_err(|error| CannotWrite { path: self.path.clone(), error })
+    }
+
+    /// Makes the file visible under its name: everything is on disk before the rename.
+    ///
+    /// # Errors
+    /// If something cannot be written; then nothing is visible.
+    pub fn publish(mut self) -> Result<Output, CannotWrite> {
+        let fail = |error| CannotWrite { path: self.path.clone(), error };
+        self.out.as_mut().expect("published once").flush().map_err(fail)?;
+        if let (Some(file), Some(aside)) = (&self.file, &self.aside) {
+            file.sync_all().map_err(fail)?;
+            fs::rename(aside, &self.path).map_err(fail)?;
+            let folder = self.path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            // Not every file system can sync a folder; the file itself is safe.
+            File::open(folder).and_then(|f| f.sync_all()).ok();
+            self.aside = None;
+        }
+        let xxh3 = format!("{:016x}", self.hash.digest());
+        Ok(Output { path: self.path.display().to_string(), bytes: self.bytes, xxh3 })
+    }
+}
+
+impl Drop for Aside {
+    fn drop(&mut self) {
+        if let Some(aside) = &self.aside {
+            drop(self.out.take());
+            fs::remove_file(aside).ok(); // nothing more can be done about it
+        }
+    }
+}
+
+/// A whole file at once.
+///
+/// # Errors
+/// As [`Aside`].
+pub fn publish(path: &Path, bytes: &[u8]) -> Result<Output, CannotWrite> {
+    let mut aside = Aside::new(path)?;
+    aside.write(bytes)?;
+    aside.publish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_appear_whole_or_not_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.txt");
+        let output = publish(&path, b"old").unwrap();
+        assert_eq!((output.bytes, output.xxh3.len()), (3, 16));
+        let mut half = Aside::new(&path).unwrap();
+        half.write(b"new").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        drop(half);
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left aside");
+        let why = publish(&folder.path().join("no/such/folder"), b"").unwrap_err().to_string();
+        assert!(why.contains("no/such/folder"), "{why}");
+        assert!(publish(folder.path(), b"").unwrap_err().to_string().contains("cannot write"));
+    }
+}

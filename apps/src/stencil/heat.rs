@@ -1,0 +1,278 @@
+//! The heat equation u_t = α Δu on the unit box, zero at its boundary, by explicit Euler and second-order differences.
+//!
+//! An axis has n interior points at (i + 1) h, h = 1 / (n + 1). A product of sines is an eigenvector of the discrete
+//! Laplacian, so the discrete solution from that start is known exactly: each step multiplies it by
+//! 1 − Σ 4 rₐ sin²(π hₐ / 2), rₐ = α Δt / hₐ² (see Morton and Mayers, "Numerical Solution of Partial Differential Equations",
+//! chapter 2). The step is stable up to Δt = 1 / (2 α Σ 1 / hₐ²).
+
+use physalia::field::Cell;
+use physalia::prelude::*;
+use std::fmt;
+use std::ops::{Add, Mul, Sub};
+
+/// Numbers that the equation can be solved in.
+pub trait Real: Cell + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> {
+    /// The distance from 1 to the next number.
+    const EPSILON: f64;
+    /// The nearest number.
+    fn from_f64(x: f64) -> Self;
+}
+
+impl Real for f32 {
+    const EPSILON: f64 = f32::EPSILON as f64;
+    fn from_f64(x: f64) -> f32 {
+        x as f32
+    }
+}
+
+impl Real for f64 {
+    const EPSILON: f64 = f64::EPSILON;
+    fn from_f64(x: f64) -> f64 {
+        x
+    }
+}
+
+/// What the field is at the start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// A product of sines; the solution is known.
+    Sines,
+    /// Even random numbers in [0, 1), by this seed and the global index of the cell.
+    Random(u64),
+}
+
+/// A simulation: cells along each axis, diffusivity, and time step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Heat<const D: usize> {
+    cells: [u64; D],
+    alpha: f64,
+    dt: f64,
+}
+
+/// Parameters for which there is no simulation.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum BadHeat {
+    /// Too few or too many cells.
+    Cells(Vec<u64>),
+    /// A diffusivity that is not a positive number.
+    Alpha(f64),
+    /// A time step that is not a positive number.
+    Dt(f64),
+    /// A time step over the stability limit.
+    Unstable {
+        /// The step asked for.
+        dt: f64,
+        /// The largest stable step.
+        limit: f64,
+    },
+}
+
+impl fmt::Display for BadHeat {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            BadHeat::Cells(cells) => write!(f, "{cells:?} cells: each axis needs at least one, and all together fewer than 2^48"),
+            BadHeat::Alpha(alpha) => write!(f, "a diffusivity of {alpha}: a positive number is wanted"),
+            BadHeat::Dt(dt) => write!(f, "a time step of {dt}: a positive number is wanted"),
+            BadHeat::Unstable { dt, limit } => {
+                write!(f, "a time step of {dt} is over the stability limit {limit} (1 / (2 alpha sum of 1/h^2))")
+            }
+        }
+    }
+}
+
+impl std::error::Error for BadHeat {}
+
+impl<const D: usize> Heat<D> {
+    /// A simulation. Without `dt` the step is 0.8 of the limit.
+    ///
+    /// # Errors
+    /// If the parameters make no simulation, or an unstable one.
+    pub fn new(cells: [u64; D], alpha: f64, dt: Option<f64>) -> Result<Heat<D>, BadHeat> {
+        let all = cells.iter().try_fold(1u64, |product, &n| product.checked_mul(n));
+        if cells.contains(&0) || all.is_none_or(|n| n >= 1 << 48) {
+            return Err(BadHeat::Cells(cells.into()));
+        }
+        if !(alpha.is_finite() && alpha > 0.0) {
+            return Err(BadHeat::Alpha(alpha));
+        }
+        let limit = 1.0 / (2.0 * alpha * cells.iter().map(|&n| points(n).powi(2)).sum::<f64>());
+        let dt = dt.unwrap_or(0.8 * limit);
+        if !(dt.is_finite() && dt > 0.0) {
+            return Err(BadHeat::Dt(dt));
+        }
+        if dt > limit {
+            return Err(BadHeat::Unstable { dt, limit });
+        }
+        Ok(Heat { cells, alpha, dt })
+    }
+
+    /// The time step.
+    pub fn dt(&self) -> f64 {
+        self.dt
+    }
+
+    /// α Δt / h² of each axis.
+    fn ratios(&self) -> [f64; D] {
+        self.cells.map(|n| self.alpha * self.dt * points(n).powi(2))
+    }
+
+    /// The field at the start. Collective.
+    ///
+    /// # Errors
+    /// As [`Field::new`].
+    #[track_caller]
+    pub fn start<T: Real>(&self, world: &mut World, start: Start) -> Result<Field<T, D>, Abort> {
+        let mut u = Field::new(world, Grid::new(self.cells))?;
+        match start {
+            Start::Sines => {
+                let sines = self.sines();
+                u.fill(|at| T::from_f64(product(&sines, at)));
+            }
+            Start::Random(seed) => {
+                let (random, cells) = (Random::new(seed), self.cells);
+                u.fill(|at| T::from_f64(random.unit((0..D).rev().fold(0, |index, a| index * cells[a] + at[a]))));
+            }
+        }
+        Ok(u)
+    }
+
+    /// Goes `steps` steps on, in place. While halos travel, what needs none is computed. Collective; each step one message to
+    /// each neighbouring rank. `done` is called after each step with the number of steps done.
+    ///
+    /// # Errors
+    /// The job's abort.
+    #[track_caller]
+    pub fn advance<T: Real>(
+        &self,
+        world: &mut World,
+        u: &mut Field<T, D>,
+        steps: u64,
+        mut done: impl FnMut(u64),
+    ) -> Result<(), Abort> {
+        let mut plan = HaloPlan::new(world, u)?;
+        let mut next = u.like();
+        let r = self.ratios().map(T::from_f64);
+        for step in 1..=steps {
+            let flight = plan.start(world, u)?;
+            sweep(u, &mut next, Part::Interior, |rows, out| euler(&r, &rows, out));
+            flight.finish(u)?;
+            sweep(u, &mut next, Part::Edge, |rows, out| euler(&r, &rows, out));
+            std::mem::swap(u, &mut next);
+            done(step);
+        }
+        Ok(())
+    }
+
+    /// The largest distance from the exact discrete solution after `steps` steps from sines. Collective.
+    ///
+    /// # Errors
+    /// The job's abort.
+    #[track_caller]
+    pub fn error_max<T: Real>(&self, world: &mut World, u: &Field<T, D>, steps: u64) -> Result<f64, Abort> {
+        let (sines, left) = (self.sines(), self.left_after(steps));
+        u.max_of(world, |at, value| (value.as_f64() - left * product(&sines, at)).abs())
+    }
+
+    /// What is left of an amplitude of 1 after so many steps. By logarithms: a power would lose a bit each time that the
+    /// number of steps doubles.
+    fn left_after(&self, steps: u64) -> f64 {
+        let sine = |n: u64| (std::f64::consts::FRAC_PI_2 / points(n)).sin();
+        let lost: f64 = self.ratios().iter().zip(self.cells).map(|(r, n)| 4.0 * r * sine(n).powi(2)).sum();
+        if lost < 1.0 {
+            (steps as f64 * (-lost).ln_1p()).exp()
+        } else {
+            // A few cells: the factor may be 0 or negative.
+            (1.0 - lost).powi(i32::try_from(steps).unwrap_or(i32::MAX))
+        }
+    }
+
+    /// How far rounding may carry the result from the exact one: a few roundings each step, which the equation only damps.
+    pub fn rounding_bound<T: Real>(&self, steps: u64) -> f64 {
+        4.0 * T::EPSILON * (steps as f64 + 16.0)
+    }
+
+    /// sin(π x) at the points of each axis.
+    fn sines(&self) -> [Vec<f64>; D] {
+        self.cells.map(|n| (1..=n).map(|i| (std::f64::consts::PI * i as f64 / points(n)).sin()).collect())
+    }
+}
+
+/// 1 / h.
+fn points(n: u64) -> f64 {
+    n as f64 + 1.0
+}
+
+fn product<const D: usize>(sines: &[Vec<f64>; D], at: [u64; D]) -> f64 {
+    (0..D).map(|a| sines[a][at[a] as usize]).product()
+}
+
+/// One step of one row. Slices of one length let the compiler drop the bounds checks and use vectors; the order of
+/// operations on a cell is fixed, so the bits do not depend on either.
+#[inline]
+fn euler<T: Real, const D: usize>(r: &[T; D], rows: &Rows<'_, T>, out: &mut [T]) {
+    let n = out.len();
+    let here = &rows.at(0, 0)[..n + 2];
+    let (west, here, east) = (&here[..n], &here[1..n + 1], &here[2..]);
+    let inner = |dy, dz| &rows.at(dy, dz)[1..n + 1];
+    match D {
+        1 => {
+            for i in 0..n {
+                out[i] = here[i] + r[0] * bend(west[i], here[i], east[i]);
+            }
+        }
+        2 => {
+            let (south, north) = (inner(-1, 0), inner(1, 0));
+            for i in 0..n {
+                let x = r[0] * bend(west[i], here[i], east[i]);
+                let y = r[1] * bend(south[i], here[i], north[i]);
+                out[i] = here[i] + (x + y);
+            }
+        }
+        _ => {
+            let (south, north, below, above) = (inner(-1, 0), inner(1, 0), inner(0, -1), inner(0, 1));
+            for i in 0..n {
+                let x = r[0] * bend(west[i], here[i], east[i]);
+                let y = r[1] * bend(south[i], here[i], north[i]);
+                let z = r[2] * bend(below[i], here[i], above[i]);
+                out[i] = here[i] + (x + y + z);
+            }
+        }
+    }
+}
+
+/// The second difference.
+#[inline(always)]
+fn bend<T: Real>(left: T, here: T, right: T) -> T {
+    (left - here) + (right - here)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bad_parameters_are_named() {
+        assert_eq!(Heat::new([0, 4], 1.0, None), Err(BadHeat::Cells(vec![0, 4])));
+        assert!(Heat::new([1 << 40, 1 << 40], 1.0, None).is_err());
+        assert!(matches!(Heat::new([4], f64::NAN, None), Err(BadHeat::Alpha(_))));
+        assert!(matches!(Heat::new([4], -1.0, None), Err(BadHeat::Alpha(_))));
+        assert!(matches!(Heat::new([4], 1.0, Some(0.0)), Err(BadHeat::Dt(_))));
+        let why = Heat::new([3, 3], 1.0, Some(1.0)).unwrap_err();
+        assert!(why.to_string().contains("stability limit 0.015625"), "{why}");
+        assert!(Heat::new([3, 3], 1.0, Some(0.015625)).is_ok());
+    }
+
+    #[test]
+    fn the_error_falls_with_the_square_of_h() {
+        // Against the differential equation's own solution at one time, the classic check of the order.
+        let error = |n: u64| {
+            let heat = Heat::new([n, n], 1.0, Some(0.01 / f64::from(1 << 10))).unwrap();
+            let steps = 1024;
+            let exact = (-2.0 * std::f64::consts::PI.powi(2) * heat.dt() * steps as f64).exp();
+            (heat.left_after(steps) - exact).abs()
+        };
+        let rate = (error(7) / error(15)).log2();
+        assert!((1.8..2.2).contains(&rate), "order {rate}");
+    }
+}

@@ -1,0 +1,3 @@
+//! Stencil simulations: each a kernel and its own check.
+
+pub mod heat;
