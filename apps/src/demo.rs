@@ -1,4 +1,4 @@
-//! Reads for a demonstration: a random genome, sampled as a sequencer does, with errors.
+//! What the demonstration works on: drops of heat, and reads of a random genome, sampled as a sequencer does, with errors.
 
 use physalia::prelude::*;
 use std::collections::{BTreeMap, HashMap};
@@ -10,7 +10,41 @@ const READ: u64 = 100;
 /// How often each letter of the genome is read on average.
 const COVERAGE: u64 = 30;
 /// One letter in so many is read wrongly.
-const ERROR: u64 = 400;
+const ERROR: u64 = 2000;
+
+/// Warm discs at random places, the same for the same seed: the temperature at a cell.
+pub fn drops<const D: usize>(seed: u64, cells: [u64; D]) -> impl Fn([u64; D]) -> f64 + Sync {
+    const DROPS: u64 = 60;
+    let random = Random::new(seed).stream(3);
+    let shortest = cells.iter().copied().min().unwrap_or(1) as f64;
+    let drops: Vec<([f64; D], f64, f64)> = (0..DROPS)
+        .map(|drop| {
+            let number = |i| random.unit(16 * drop + i);
+            let centre = std::array::from_fn(|a| number(a as u64) * cells[a] as f64);
+            let radius = shortest * (0.01 + 0.09 * number(8).powi(2));
+            (centre, radius * radius, 0.3 + 0.7 * number(9))
+        })
+        .collect();
+    move |at| {
+        let inside = |(centre, square, _): &&([f64; D], f64, f64)| {
+            (0..D).map(|a| (at[a] as f64 - centre[a]).powi(2)).sum::<f64>() < *square
+        };
+        drops.iter().filter(inside).map(|drop| drop.2).sum()
+    }
+}
+
+/// Bars of a histogram of counts, one line a count, up to the last that many k-mers have.
+pub fn bars(histogram: &BTreeMap<u64, u64>) -> String {
+    const WIDTH: u64 = 60;
+    let most = histogram.values().copied().max().unwrap_or(1);
+    let last = histogram.iter().rev().find(|&(_, &number)| number * WIDTH * 2 > most).map_or(0, |(&count, _)| count);
+    let line = |count: u64| {
+        let number = histogram.get(&count).copied().unwrap_or(0);
+        let bar = "#".repeat((number * WIDTH).div_ceil(most) as usize);
+        format!("{count:>6} {number:>9} {bar}\n")
+    };
+    (1..=last.min(100)).map(line).collect()
+}
 
 /// FASTQ of reads from both strands of a random genome; the same for the same seed.
 pub fn reads(seed: u64) -> String {

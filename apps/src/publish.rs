@@ -59,7 +59,14 @@ impl Aside {
         let (hash, bytes) = (Xxh3::new(), 0);
         if path == Path::new("-") {
             let out: Box<dyn Write + Send> = Box::new(io::stdout());
-            return Ok(Aside { path: path.into(), aside: None, out: Some(BufWriter::new(out)), file: None, hash, bytes });
+            return Ok(Aside {
+                path: path.into(),
+                aside: None,
+                out: Some(BufWriter::new(out)),
+                file: None,
+                hash,
+                bytes,
+            });
         }
         let fail = |error| CannotWrite { path: path.into(), error };
         if path.is_dir() {

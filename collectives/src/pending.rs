@@ -16,8 +16,11 @@ use std::rc::Rc;
 #[must_use = "the result of a collective that was started is in its Pending"]
 pub struct Pending<R> {
     flight: Result<(Rc<Core>, Rc<RefCell<Flow>>), Abort>, // `Rc`: `!Send`, and the core outlives the `Comm`
-    open: Box<dyn FnOnce(&Core, Blobs) -> Result<R, Abort>>,
+    open: Box<Open<R>>,
 }
+
+/// From the blobs that have landed to the result.
+type Open<R> = dyn FnOnce(&Core, Blobs) -> Result<R, Abort>;
 
 impl<R> std::fmt::Debug for Pending<R> {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {

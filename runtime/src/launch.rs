@@ -34,10 +34,16 @@ pub fn run(body: impl Fn(&mut World) -> Outcome<()> + Send + Sync) -> ExitCode {
 /// Gives the exit code.
 pub fn conclude(result: Result<(), Abort>) -> ExitCode {
     let Err(abort) = result else { return ExitCode::SUCCESS };
-    if !launcher().is_ok_and(|l| l.is_some_and(|l| l.rank > 0)) {
+    if first_process() {
         eprintln!("physalia: {abort}");
     }
     ExitCode::from(abort.exit_code())
+}
+
+/// Whether this process is the one that speaks of what all processes of the job know, as wrong arguments: the launcher's
+/// first, or the only one. Asks the environment; for use before [`run`] and after.
+pub fn first_process() -> bool {
+    !launcher().is_ok_and(|l| l.is_some_and(|l| l.rank > 0))
 }
 
 fn usage(what: impl Into<String>) -> Abort {

@@ -36,7 +36,7 @@ pub mod random;
 mod tree;
 mod world;
 
-pub use launch::{Launch, conclude, run};
+pub use launch::{Launch, conclude, first_process, run};
 pub use physalia_collectives as collectives;
 pub use physalia_collectives::{Abort, Cause, Comm, Failure, Outcome};
 pub use physalia_topology as topology;

@@ -43,7 +43,7 @@ impl Random {
     /// If n is 0.
     pub fn below(&self, index: u64, n: u64) -> u64 {
         assert!(n > 0, "a random number below 0");
-        (u128::from(self.u64(index)) * u128::from(n) >> 64) as u64
+        ((u128::from(self.u64(index)) * u128::from(n)) >> 64) as u64
     }
 
     /// All 128 bits of the counter `index`.

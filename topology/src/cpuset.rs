@@ -93,7 +93,11 @@ impl fmt::Display for CpuSet {
             while rest.peek() == Some(&(last + 1)) {
                 last = rest.next().expect("peeked");
             }
-            if first == last { write!(f, "{comma}{first}")? } else { write!(f, "{comma}{first}-{last}")? }
+            if first == last {
+                write!(f, "{comma}{first}")?
+            } else {
+                write!(f, "{comma}{first}-{last}")?
+            }
             comma = ",";
         }
         Ok(())

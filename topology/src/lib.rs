@@ -16,7 +16,6 @@
 
 mod cpuset;
 #[cfg(feature = "hwloc")]
-#[allow(unsafe_code)]
 pub mod hwloc;
 mod machine;
 mod plan;

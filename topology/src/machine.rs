@@ -85,7 +85,8 @@ impl Machine {
         self.domains.sort_by_key(|domain| domain.node);
         let seen = self.mask();
         if seen != *mask && !mask.is_empty() {
-            self.notes.push(format!("processors {} may be used, but the machine shows no cores for them", mask.minus(&seen)));
+            self.notes
+                .push(format!("processors {} may be used, but the machine shows no cores for them", mask.minus(&seen)));
             if self.domains.is_empty() {
                 let cores = mask.iter().map(|cpu| Core { cpus: CpuSet::from_iter([cpu]) }).collect();
                 self.domains.push(Domain { node: 0, cores, memory_bytes: None });

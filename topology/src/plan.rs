@@ -76,7 +76,8 @@ pub fn plan(machine: &Machine, mask: &CpuSet, ranks_on_host: u32, place: u32, wi
     let (ranks, place) = (ranks_on_host as usize, place as usize);
     let slots = slots(machine, mask, wish.smt);
     let cut = |r: usize| slots.len() * r / ranks;
-    let mine = if slots.len() >= ranks { &slots[cut(place)..cut(place + 1)] } else { &slots[place % slots.len()..][..1] };
+    let mine =
+        if slots.len() >= ranks { &slots[cut(place)..cut(place + 1)] } else { &slots[place % slots.len()..][..1] };
 
     let granted = machine.quota_cpus.map_or(usize::MAX, |q| (q / ranks as f64).ceil().max(1.0) as usize);
     let threads = wish.threads.map_or(mine.len().min(granted), |t| t.max(1));
@@ -95,10 +96,7 @@ pub fn plan(machine: &Machine, mask: &CpuSet, ranks_on_host: u32, place: u32, wi
     let notes = notes(machine, mask, &slots, ranks, threads, granted, wish);
     Plan {
         workers: workers.collect(),
-        domains: domains
-            .iter()
-            .map(|&d| PlanDomain { node: machine.domains[d].node, cpus: of(d).collect() })
-            .collect(),
+        domains: domains.iter().map(|&d| PlanDomain { node: machine.domains[d].node, cpus: of(d).collect() }).collect(),
         pinned,
         notes,
     }

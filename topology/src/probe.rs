@@ -22,7 +22,6 @@ pub fn probe() -> Machine {
     machine.within(&mask)
 }
 
-
 #[cfg(feature = "hwloc")]
 fn by_hwloc(notes: &mut Vec<String>) -> Option<Machine> {
     crate::hwloc::this_machine().map_err(|e| notes.push(format!("hwloc shows nothing: {e}"))).ok()

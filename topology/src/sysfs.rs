@@ -93,7 +93,8 @@ pub fn quota(root: &Path) -> Option<f64> {
         let read = |name| fs::read_to_string(group.join(name)).ok();
         share(&read("cpu.cfs_quota_us")?, &read("cpu.cfs_period_us")?)
     };
-    let limits = own_groups(root, "").into_iter().filter_map(v2).chain(own_groups(root, "cpu").into_iter().filter_map(v1));
+    let limits =
+        own_groups(root, "").into_iter().filter_map(v2).chain(own_groups(root, "cpu").into_iter().filter_map(v1));
     limits.min_by(f64::total_cmp)
 }
 
@@ -114,7 +115,11 @@ fn own_groups(root: &Path, controller: &str) -> Vec<PathBuf> {
         if controllers != controller && (controller.is_empty() || !controllers.split(',').any(|c| c == controller)) {
             continue;
         }
-        let mounts = if controller.is_empty() { vec![base.clone()] } else { vec![base.join(controllers), base.join(controller)] };
+        let mounts = if controller.is_empty() {
+            vec![base.clone()]
+        } else {
+            vec![base.join(controllers), base.join(controller)]
+        };
         for mount in mounts {
             let full = mount.join(path.trim_start_matches('/'));
             let own = full.ancestors().take_while(|p| p.starts_with(&mount)).map(Path::to_path_buf);
@@ -146,7 +151,10 @@ mod tests {
             ("sys/devices/system/node/node0/cpulist".into(), "0-1,4-5\n".into()),
             ("sys/devices/system/node/node1/cpulist".into(), "2-3,6-7\n".into()),
             ("sys/devices/system/node/node2/cpulist".into(), "\n".into()), // memory only
-            ("sys/devices/system/node/node0/meminfo".into(), "Node 0 MemTotal:       1024 kB\nNode 0 MemFree: 1 kB\n".into()),
+            (
+                "sys/devices/system/node/node0/meminfo".into(),
+                "Node 0 MemTotal:       1024 kB\nNode 0 MemFree: 1 kB\n".into(),
+            ),
         ];
         for cpu in 0..8 {
             let siblings = format!("{},{}\n", cpu % 4, cpu % 4 + 4);

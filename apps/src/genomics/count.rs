@@ -161,7 +161,8 @@ fn run<W: Word>(world: &mut World, options: &Options) -> Outcome<Summary> {
     })?;
     // Outputs are begun before the work, so that a folder that cannot be written is found out now.
     let begin = |path: &Option<PathBuf>| path.as_deref().map(|path: &Path| Aside::new(path)).transpose();
-    let outputs = world.on_root(|| Ok::<_, crate::publish::CannotWrite>((begin(&options.histogram)?, begin(&options.dump)?)));
+    let outputs =
+        world.on_root(|| Ok::<_, crate::publish::CannotWrite>((begin(&options.histogram)?, begin(&options.dump)?)));
     let (histogram_out, dump_out) = world.agree(outputs.transpose())?.unwrap_or_default();
 
     let threads = world.threads() as u64;
@@ -198,11 +199,7 @@ fn run<W: Word>(world: &mut World, options: &Options) -> Outcome<Summary> {
     let _phase = world.phase("write");
     let written = histogram_out.map(|out| dump::write_histogram(out, &summary.histogram)).transpose();
     let histogram_out = world.agree(written)?;
-    let dump_out = if options.dump.is_some() {
-        dump::dump(world, options.k, tables, dump_out)?
-    } else {
-        None
-    };
+    let dump_out = if options.dump.is_some() { dump::dump(world, options.k, tables, dump_out)? } else { None };
     // Everything is on its way; now both appear.
     let published = [histogram_out, dump_out].into_iter().flatten().map(Aside::publish).collect::<Result<Vec<_>, _>>();
     let outputs = world.agree(published)?;
@@ -305,13 +302,13 @@ impl<'o, W: Word> Counter<'o, W> {
             let mut ends = Vec::with_capacity(ranks * shards);
             let mut counts = vec![0u64; ranks];
             let mut send = Vec::with_capacity(workers.iter().map(|w| w.kmers).sum());
-            for rank in 0..ranks {
+            for (rank, count) in counts.iter_mut().enumerate() {
                 let start = send.len();
                 for bucket in rank * shards..(rank + 1) * shards {
                     workers.iter().for_each(|worker| send.extend_from_slice(&worker.buckets[bucket]));
                     ends.push((send.len() - start) as u64);
                 }
-                counts[rank] = (send.len() - start) as u64;
+                *count = (send.len() - start) as u64;
             }
             let ends = world.all_to_all(&ends)?;
             let parts = world.all_to_all_v(&send, &counts)?;

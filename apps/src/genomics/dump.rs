@@ -122,7 +122,8 @@ pub fn dump<W: Word>(
     for (rank, len) in (0u32..).zip(lens) {
         for piece in 0..(len as usize).div_ceil(LINES) {
             let mine = rank == world.rank();
-            let lines = if mine { text(&entries[piece * LINES..entries.len().min((piece + 1) * LINES)]) } else { vec![] };
+            let lines =
+                if mine { text(&entries[piece * LINES..entries.len().min((piece + 1) * LINES)]) } else { vec![] };
             let lines = if rank == 0 { Some(lines) } else { world.gather_v(0, &lines)?.map(Parts::into_vec) };
             if let (Some(out), Some(lines), Ok(())) = (&mut out, lines, &failure) {
                 failure = out.write(&lines); // the others go on sending; they learn of it at the end

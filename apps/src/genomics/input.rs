@@ -68,7 +68,9 @@ impl BadInput {
 
     fn io(path: &Path, error: &io::Error, gzip: bool) -> BadInput {
         match error.kind() {
-            io::ErrorKind::UnexpectedEof if gzip => BadInput::new(path, "the gzip stream is cut off: the file is truncated"),
+            io::ErrorKind::UnexpectedEof if gzip => {
+                BadInput::new(path, "the gzip stream is cut off: the file is truncated")
+            }
             _ if gzip => BadInput::new(path, format!("cannot be decompressed: {error}")),
             _ => BadInput::new(path, error),
         }
@@ -103,7 +105,8 @@ pub fn look(path: &Path, whole: bool) -> Result<Input, BadInput> {
     }
     let mut parser = Parser::new();
     let result = parser.feed(&head, &mut Nothing);
-    result.and_then(|()| if head.len() as u64 == data.len() { parser.finish() } else { Ok(()) })
+    result
+        .and_then(|()| if head.len() as u64 == data.len() { parser.finish() } else { Ok(()) })
         .map_err(|e| BadInput::new(path, e))?;
     let first = head.iter().find(|b| !b"\r\n".contains(b));
     let layout = match first {
@@ -307,21 +310,30 @@ fn record_begins(text: &[u8], over: bool) -> Option<bool> {
     }
 }
 
-/// Whether parts of FASTQ files met. `joints` of all ranks.
+/// Whether the parts of each FASTQ file met, from its first byte to its last. `joints` of all ranks.
 ///
 /// # Errors
 /// Names the file where they did not.
 pub fn check_joints(inputs: &[Input], mut joints: Vec<Joint>) -> Result<(), BadInput> {
     joints.sort_by_key(|j| (j.file, j.begin));
-    for pair in joints.windows(2).filter(|p| p[0].file == p[1].file && p[0].end != p[1].begin) {
-        return Err(BadInput::new(
-            &inputs[pair[0].file].path,
-            format!(
-                "its parts do not meet: one ends at byte {}, the next begins at byte {}; it seems to be FASTQ over several \
-                 lines. Count it with --whole-files",
-                pair[0].end, pair[1].begin
-            ),
-        ));
+    for (file, input) in inputs.iter().enumerate().filter(|(_, i)| i.layout == Layout::Parts(Format::Fastq)) {
+        let apart = |end: u64, begin: &str| {
+            let what = format!(
+                "its parts do not meet: one ends at byte {end}, {begin}; it seems to be FASTQ over several lines, or it was \
+                 changed meanwhile. Count it with --whole-files"
+            );
+            BadInput::new(&input.path, what)
+        };
+        let mut at = 0;
+        for joint in joints.iter().filter(|j| j.file == file) {
+            if joint.begin != at {
+                return Err(apart(at, &format!("the next begins at byte {}", joint.begin)));
+            }
+            at = joint.end;
+        }
+        if at != input.bytes {
+            return Err(apart(at, &format!("the file at byte {}", input.bytes)));
+        }
     }
     Ok(())
 }
@@ -353,6 +365,19 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    #[test]
+    fn parts_that_do_not_meet_are_found() {
+        let fastq = |bytes| Input { path: "x.fq".into(), bytes, layout: Layout::Parts(Format::Fastq) };
+        let check = |joints: &[[u64; 2]]| {
+            let joints = joints.iter().map(|&[begin, end]| Joint { file: 0, begin, end }).collect();
+            check_joints(&[fastq(90)], joints).map_err(|e| e.to_string())
+        };
+        assert_eq!(check(&[[40, 90], [0, 40]]), Ok(()));
+        for bad in [&[[0, 40], [50, 90]][..], &[[0, 60], [50, 90]], &[[0, 50]], &[[10, 90]], &[]] {
+            assert!(check(bad).unwrap_err().contains("x.fq: its parts do not meet"), "{bad:?}");
         }
     }
 

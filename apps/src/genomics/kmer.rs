@@ -167,7 +167,9 @@ mod tests {
                 _ => 'A',
             })
             .collect();
-        for (k, of) in [(31, kmers::<u64> as fn(usize, &str) -> _), (32, kmers::<u64>), (33, kmers::<u128>), (63, kmers::<u128>)] {
+        for (k, of) in
+            [(31, kmers::<u64> as fn(usize, &str) -> _), (32, kmers::<u64>), (33, kmers::<u128>), (63, kmers::<u128>)]
+        {
             let mut both = of(k, &reverse);
             both.reverse();
             assert_eq!(of(k, text), both, "both strands have the same {k}-mers");

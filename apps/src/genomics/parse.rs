@@ -201,7 +201,11 @@ impl Parser {
         match memchr(b'\n', rest) {
             None => rest.len(),
             Some(end) => {
-                self.state = if after == State::Sequence && self.format == Some(Format::Fasta) { State::LineStart } else { after };
+                self.state = if after == State::Sequence && self.format == Some(Format::Fasta) {
+                    State::LineStart
+                } else {
+                    after
+                };
                 self.at_line_start = true;
                 end + 1
             }
@@ -285,11 +289,13 @@ impl Parser {
         let [letters, qualities] = self.lengths;
         match self.state {
             State::Quality if letters == qualities => Ok(()),
-            State::Header | State::Sequence if fastq => self.bad("the file ends inside a FASTQ record, before its '+' line"),
+            State::Header | State::Sequence if fastq => {
+                self.bad("the file ends inside a FASTQ record, before its '+' line")
+            }
             State::Plus if letters > 0 => self.bad("the file ends inside a FASTQ record, in its '+' line"),
-            State::Quality => self.bad(format!(
-                "the file ends inside a FASTQ record, after {qualities} of {letters} qualities"
-            )),
+            State::Quality => {
+                self.bad(format!("the file ends inside a FASTQ record, after {qualities} of {letters} qualities"))
+            }
             _ => Ok(()),
         }
     }
@@ -357,7 +363,10 @@ mod tests {
     fn bad_files() {
         let why = |text: &str| read(text).unwrap_err().to_string();
         assert!(why("hello").contains("begins with 'h'"));
-        assert_eq!(why("@r\nACG\n+\nII\n"), "the file ends inside a FASTQ record, after 2 of 3 qualities (byte 12, record 1)");
+        assert_eq!(
+            why("@r\nACG\n+\nII\n"),
+            "the file ends inside a FASTQ record, after 2 of 3 qualities (byte 12, record 1)"
+        );
         assert!(why("@r\nACG\n+\nIIII\n").contains("3 letters and more qualities"));
         assert!(why("@r\nACG\n+\nIII\nr\n").contains("begins with 'r', not with '@' (byte 13, record 1)"));
         assert!(why("@r\nACG\n").contains("before its '+' line"));

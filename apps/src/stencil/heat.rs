@@ -71,11 +71,13 @@ pub enum BadHeat {
 impl fmt::Display for BadHeat {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self {
-            BadHeat::Cells(cells) => write!(f, "{cells:?} cells: each axis needs at least one, and all together fewer than 2^48"),
+            BadHeat::Cells(cells) => {
+                write!(f, "{cells:?} cells: each axis needs at least one, and all together fewer than 2^48")
+            }
             BadHeat::Alpha(alpha) => write!(f, "a diffusivity of {alpha}: a positive number is wanted"),
             BadHeat::Dt(dt) => write!(f, "a time step of {dt}: a positive number is wanted"),
             BadHeat::Unstable { dt, limit } => {
-                write!(f, "a time step of {dt} is over the stability limit {limit} (1 / (2 alpha sum of 1/h^2))")
+                write!(f, "a time step of {dt:e} is over the stability limit {limit:e} (1 / (2 alpha sum of 1/h^2))")
             }
         }
     }
@@ -259,7 +261,7 @@ mod tests {
         assert!(matches!(Heat::new([4], -1.0, None), Err(BadHeat::Alpha(_))));
         assert!(matches!(Heat::new([4], 1.0, Some(0.0)), Err(BadHeat::Dt(_))));
         let why = Heat::new([3, 3], 1.0, Some(1.0)).unwrap_err();
-        assert!(why.to_string().contains("stability limit 0.015625"), "{why}");
+        assert!(why.to_string().contains("stability limit 1.5625e-2"), "{why}");
         assert!(Heat::new([3, 3], 1.0, Some(0.015625)).is_ok());
     }
 

@@ -20,7 +20,7 @@ impl Comm {
     #[doc(alias = "MPI_Scatter")]
     pub fn scatter<T: Plain>(&mut self, root: u32, all: Option<&[T]>) -> Result<T, Abort> {
         let print = Print::new::<T>("scatter", [root.into(), 1], Location::caller());
-        let blobs = self.from_root_of(root, || {
+        let blobs = self.parts_of_root(root, || {
             let all = all.expect("the root of a scatter has the values");
             assert_eq!(all.len(), self.core.size(), "values to scatter, one a rank");
             all.chunks(1).map(bytes).collect()
@@ -39,7 +39,7 @@ impl Comm {
     #[doc(alias = "MPI_Scatterv")]
     pub fn scatter_v<T: Plain>(&mut self, root: u32, parts: Option<&[Vec<T>]>) -> Result<Vec<T>, Abort> {
         let print = Print::new::<T>("scatter_v", [root.into(), 0], Location::caller());
-        let blobs = self.from_root_of(root, || {
+        let blobs = self.parts_of_root(root, || {
             let parts = parts.expect("the root of a scatter has the values");
             assert_eq!(parts.len(), self.core.size(), "parts to scatter, one a rank");
             parts.iter().map(|part| bytes(part)).collect()
@@ -47,7 +47,7 @@ impl Comm {
         values(&self.core, &print, &self.blob_of(print, root, blobs)?)
     }
 
-    fn from_root_of(&self, root: u32, blobs: impl FnOnce() -> Vec<Vec<u8>>) -> Blobs {
+    fn parts_of_root(&self, root: u32, blobs: impl FnOnce() -> Vec<Vec<u8>>) -> Blobs {
         if self.check_root(root) == self.core.me {
             blobs().into_iter().map(Some).collect()
         } else {

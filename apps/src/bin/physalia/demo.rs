@@ -1,0 +1,120 @@
+//! `physalia demo`: both jobs on small input. Whatever it claims it has checked.
+
+use crate::args;
+use crate::job::{self, Summary, grouped, layout, wrong_use};
+use crate::report::{self, Watch};
+use physalia::prelude::*;
+use physalia_apps::demo;
+use physalia_apps::genomics::count::{Options, count};
+use physalia_apps::picture::Picture;
+use physalia_apps::publish::publish;
+use physalia_apps::stencil::heat::{Heat, Start};
+use serde::Serialize;
+use std::path::Path;
+use std::process::ExitCode;
+
+const PICTURE: &str = "./physalia-demo.png";
+const READS: &str = "./physalia-demo.fastq";
+const CELLS: [u64; 2] = [768, 512];
+const STEPS: u64 = 400;
+const K: usize = 31;
+const SEED: u64 = 1;
+
+#[derive(Serialize)]
+struct Own {
+    heat: Hot,
+    kmers: Counted,
+}
+
+#[derive(Serialize)]
+struct Hot {
+    cells: [u64; 2],
+    steps: u64,
+    error_max: f64,
+    field_hash: String,
+    picture: String,
+}
+
+#[derive(Serialize)]
+struct Counted {
+    k: usize,
+    bases: u64,
+    kmers: u64,
+    distinct: u64,
+    unique: u64,
+}
+
+/// Runs the command.
+pub fn main(args: &args::Demo) -> ExitCode {
+    report::begin();
+    match Summary::beside(&[&args.job.json]) {
+        Ok(summary) => job::run(&args.job, |world| one(world, args, summary)),
+        Err(why) => wrong_use(&why),
+    }
+}
+
+/// The job, on one rank.
+fn one(world: &mut World, args: &args::Demo, summary: Summary) -> Outcome<()> {
+    let watch = Watch::start(world)?;
+    let title = format!("{}\n\n", layout(world));
+    world.on_root(|| summary.text(&title));
+    let heat = hot(world, summary)?;
+    let kmers = counted(world, summary)?;
+    let seconds = watch.stop(world)?;
+    report::write(world, args.job.json.as_deref(), "demo", seconds, &Own { heat, kmers })?;
+    let last = format!("\nBoth are right. {:.1} s\n", seconds.run);
+    world.on_root(|| summary.text(&last));
+    Ok(())
+}
+
+/// The heat equation twice: once where the solution is known, once for the picture.
+fn hot(world: &mut World, summary: Summary) -> Outcome<Hot> {
+    let heat = Heat::new(CELLS, 1.0, None)?;
+    let mut u = heat.start::<f64>(world, Start::Sines)?;
+    heat.advance(world, &mut u, STEPS, |_| ())?;
+    let error_max = heat.error_max(world, &u, STEPS)?;
+    let limit = heat.rounding_bound::<f64>(STEPS);
+    let right =
+        if error_max <= limit { Ok(()) } else { Err(format!("heat: error {error_max:.2e}, not below {limit:.2e}")) };
+    world.agree(right)?;
+
+    u.fill(demo::drops(SEED, CELLS));
+    heat.advance(world, &mut u, STEPS, |_| ())?;
+    let picture = Picture::of(world, &u)?;
+    let picture = picture.map(|p| p.save(Path::new(PICTURE))).transpose();
+    world.agree(picture)?;
+    let field_hash = format!("{:016x}", u.hash(world)?);
+    let text = format!(
+        "Heat equation, {} x {} cells, {STEPS} steps\n  error    {error_max:.2e} against the exact discrete solution\n  \
+         picture  {PICTURE}\n\n",
+        CELLS[0], CELLS[1]
+    );
+    world.on_root(|| summary.text(&text));
+    Ok(Hot { cells: CELLS, steps: STEPS, error_max, field_hash, picture: PICTURE.into() })
+}
+
+/// Reads of a random genome, counted, and counted again by one hash map.
+fn counted(world: &mut World, summary: Summary) -> Outcome<Counted> {
+    let reads = world.on_root(|| demo::reads(SEED));
+    let written = reads.as_ref().map(|text| publish(Path::new(READS), text.as_bytes())).transpose();
+    world.agree(written)?;
+    let counts = count(world, &Options::new(K, vec![READS.into()]))?;
+    let right = match &reads {
+        Some(text) if demo::plain_histogram(text, K) != counts.histogram => {
+            Err("k-mers: the histogram is not that of a plain count")
+        }
+        _ => Ok(()),
+    };
+    world.agree(right)?;
+    let text = format!(
+        "{K}-mers of {READS}, {} bases of a random genome read 30 times with errors\n  {} k-mers, {} distinct, {} of them \
+         unique: equal to a plain count\n  how many k-mers occur so often:\n{}",
+        grouped(counts.bases),
+        grouped(counts.kmers),
+        grouped(counts.distinct),
+        grouped(counts.unique),
+        demo::bars(&counts.histogram)
+    );
+    world.on_root(|| summary.text(&text));
+    Ok(Counted { k: K, bases: counts.bases, kmers: counts.kmers, distinct: counts.distinct, unique: counts.unique })
+}

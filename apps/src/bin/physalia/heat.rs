@@ -1,0 +1,102 @@
+//! `physalia heat`
+
+use crate::args;
+use crate::job::{self, Summary, layout, wrong_use};
+use crate::report::{self, Watch};
+use physalia::prelude::*;
+use physalia_apps::picture::Picture;
+use physalia_apps::stencil::heat::{BadHeat, Heat, Real, Start};
+use serde::Serialize;
+use std::process::ExitCode;
+
+#[derive(Serialize)]
+struct Own {
+    cells: Vec<u64>,
+    steps: u64,
+    float: &'static str,
+    dt: f64,
+    cell_updates_per_s: f64,
+    error_max: Option<f64>,
+    field_hash: String,
+}
+
+/// Runs the command.
+pub fn main(args: &args::Heat) -> ExitCode {
+    report::begin();
+    let summary = match Summary::beside(&[&args.job.json]) {
+        Ok(summary) => summary,
+        Err(why) => return wrong_use(&why),
+    };
+    let ran = match (args.cells.0.as_slice(), args.float) {
+        (&[x], args::Float::F32) => run::<f32, 1>(args, [x], summary),
+        (&[x], args::Float::F64) => run::<f64, 1>(args, [x], summary),
+        (&[x, y], args::Float::F32) => run::<f32, 2>(args, [x, y], summary),
+        (&[x, y], args::Float::F64) => run::<f64, 2>(args, [x, y], summary),
+        (&[x, y, z], args::Float::F32) => run::<f32, 3>(args, [x, y, z], summary),
+        (&[x, y, z], args::Float::F64) => run::<f64, 3>(args, [x, y, z], summary),
+        _ => unreachable!("the parser takes 1 to 3 axes"),
+    };
+    ran.unwrap_or_else(|bad| wrong_use(&bad))
+}
+
+fn run<T: Real, const D: usize>(args: &args::Heat, cells: [u64; D], summary: Summary) -> Result<ExitCode, BadHeat> {
+    let heat = Heat::new(cells, args.alpha, args.dt)?;
+    Ok(job::run(&args.job, |world| one::<T, D>(world, args, &heat, summary)))
+}
+
+/// The job, on one rank.
+fn one<T: Real, const D: usize>(world: &mut World, args: &args::Heat, heat: &Heat<D>, summary: Summary) -> Outcome<()> {
+    let start = match args.start {
+        args::Start::Sines => Start::Sines,
+        args::Start::Random => Start::Random(args.seed),
+    };
+    let mut u = heat.start::<T>(world, start)?;
+    let watch = Watch::start(world)?;
+    let bar = world.progress("heat", args.steps);
+    heat.advance(world, &mut u, args.steps, |done| bar.set(done))?;
+    drop(bar);
+    let seconds = watch.stop(world)?;
+
+    let error_max = if start == Start::Sines { Some(heat.error_max(world, &u, args.steps)?) } else { None };
+    let limit = heat.rounding_bound::<T>(args.steps);
+    let own = Own {
+        cells: args.cells.0.clone(),
+        steps: args.steps,
+        float: std::any::type_name::<T>(),
+        dt: heat.dt(),
+        cell_updates_per_s: (u.len() as f64 * args.steps as f64) / seconds.run,
+        error_max,
+        field_hash: format!("{:016x}", u.hash(world)?),
+    };
+    let picture = match &args.picture {
+        None => None,
+        Some(path) => {
+            let picture = Picture::of(world, &u)?;
+            world.agree(picture.map(|p| p.save(path)).transpose())?
+        }
+    };
+    report::write(world, args.job.json.as_deref(), "heat", seconds, &own)?;
+
+    let cells = own.cells.iter().map(u64::to_string).collect::<Vec<_>>().join("x");
+    let title = format!("heat {cells} {}, {} steps of {:.4e}, {}", own.float, own.steps, own.dt, layout(world));
+    let mut lines = Vec::new();
+    if let Some(error) = error_max {
+        lines.push(("error", format!("{error:.3e} against the exact discrete solution (rounding allows {limit:.1e})")));
+    }
+    lines.push(("speed", format!("{:.4e} cell updates/s", own.cell_updates_per_s)));
+    lines.push(("field hash", own.field_hash));
+    if let Some(picture) = picture {
+        lines.push(("picture", picture.path));
+    }
+    lines.push(("time", format!("{:.3} s setup, {:.3} s run", seconds.setup, seconds.run)));
+    world.on_root(|| summary.print(&title, &lines));
+
+    // Every rank has the same error, so all end alike.
+    match error_max {
+        Some(error) if error.is_nan() || error > limit => {
+            let why = format!("wrong result: the error {error:.3e} is more than rounding allows ({limit:.1e})");
+            Ok(world.agree(Err(why))?)
+        }
+        _ => Ok(()),
+    }
+}

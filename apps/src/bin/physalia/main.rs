@@ -1,0 +1,39 @@
+//! The command `physalia`: parses, calls the library, prints.
+//!
+//! Under a launcher every process parses the same arguments; the first one speaks of what is wrong with them. Standard output
+//! carries what was asked for with `-`, and otherwise the summary for people.
+#![forbid(unsafe_code)]
+
+mod about;
+mod args;
+mod demo;
+mod heat;
+mod job;
+mod kmers;
+mod report;
+mod topo;
+
+use args::{Cli, Command, Kmers};
+use clap::{CommandFactory, FromArgMatches};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let mut command = Cli::command().long_version(about::version());
+    let cli = match command.try_get_matches_from_mut(std::env::args_os()).and_then(|m| Cli::from_arg_matches(&m)) {
+        Ok(cli) => cli,
+        Err(error) => {
+            if physalia::first_process() {
+                error.print().ok(); // to a closed terminal
+            }
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    match cli.command {
+        Command::Heat(args) => heat::main(&args),
+        Command::Kmers(Kmers::Count(args)) => kmers::main(&args),
+        Command::Topo(args) => topo::main(&args),
+        Command::Demo(args) => demo::main(&args),
+        Command::Completions { shell } => about::completions(shell),
+        Command::Man { dir } => about::man(dir.as_deref()),
+    }
+}
