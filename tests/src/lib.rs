@@ -39,6 +39,8 @@ pub enum End {
         /// Words on stderr.
         says: &'static [&'static str],
     },
+    /// By the launcher, because a process was killed: not with 0. Not for ranks in one process, which die with it.
+    Killed,
 }
 
 macro_rules! well {
@@ -47,6 +49,34 @@ macro_rules! well {
     };
 }
 pub(crate) use well;
+
+/// Says that a test was skipped, and why, also where the test runner keeps the output of tests that pass.
+pub fn skipped(what: &str, why: &str) {
+    use std::io::Write;
+    std::io::stderr().write_all(format!("skipped: {what}: {why}\n").as_bytes()).ok();
+}
+
+/// Checks how a body that does not end well has ended.
+///
+/// # Panics
+/// If it ended otherwise, or not in 10 s.
+pub fn check_bad_end(body: &Body, ended: &clock::Ended) {
+    let context = || format!("{body:?}: {ended:?}");
+    assert!(ended.took.as_secs() < 10, "{}", context());
+    match body.end {
+        End::Well => unreachable!("only for bodies that do not end well"),
+        End::Killed => assert_ne!(ended.code, Some(0), "{}", context()),
+        End::Badly { code, says } => {
+            assert_eq!(ended.code, Some(code), "{}", context());
+            let host = physalia::topology::sys::host_name();
+            for words in says {
+                assert!(ended.stderr.contains(&words.replace("HOST", &host)), "no {words:?} in {}", context());
+            }
+            let ours = ended.stderr.lines().filter(|line| line.starts_with("physalia: ")).count();
+            assert!((1..=3).contains(&ours), "{ours} lines of our own in {}", context());
+        }
+    }
+}
 
 /// All bodies.
 pub fn all() -> Vec<Body> {

@@ -50,6 +50,8 @@ pub(super) fn bodies() -> Vec<Body> {
         ),
         bad("rude_error", rude_error, 1, &["rank 0 on HOST: panicked: in Display"]),
         bad("stolen_world_in_local_code", stolen_world_in_local_code, 1, &["panicked: a collective inside local code"]),
+        Body { name: "killed_while_others_wait", run: killed_while_others_wait, end: End::Killed },
+        Body { name: "killed_while_others_compute", run: killed_while_others_compute, end: End::Killed },
     ]
 }
 
@@ -139,6 +141,20 @@ fn exit_while_others_compute(world: &mut World) -> Outcome<()> {
         std::process::exit(0);
     }
     compute(world)
+}
+
+/// As the system does when memory is short.
+fn kill_this_process() -> Outcome<()> {
+    std::process::Command::new("kill").args(["-KILL", &std::process::id().to_string()]).status()?;
+    Err(Failure::msg("still there after a SIGKILL"))
+}
+
+fn killed_while_others_wait(world: &mut World) -> Outcome<()> {
+    if second(world) { kill_this_process() } else { Ok(world.barrier()?) }
+}
+
+fn killed_while_others_compute(world: &mut World) -> Outcome<()> {
+    if second(world) { kill_this_process() } else { compute(world) }
 }
 
 fn another_type(world: &mut World) -> Outcome<()> {

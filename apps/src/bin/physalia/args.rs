@@ -10,7 +10,7 @@ use std::path::PathBuf;
 /// The same command runs on a laptop, under mpirun and in a Slurm job, and gives the same bits everywhere. Exit codes: 0
 /// right, 1 failed or wrong, 2 wrong use, 70 a rank left by itself.
 #[derive(Debug, Parser)]
-#[command(name = "physalia", version, styles = STYLES, max_term_width = 100, disable_help_subcommand = true)]
+#[command(name = "physalia", version, styles = STYLES, max_term_width = 100, args_override_self = true, disable_help_subcommand = true)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]

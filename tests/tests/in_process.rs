@@ -1,0 +1,52 @@
+//! The bodies with ranks as threads of one process.
+
+use physalia::Launch;
+use physalia_tests::{End, all, check_bad_end, clock};
+use std::process::Command;
+use std::time::Duration;
+
+fn run_all(ranks: u32, threads: usize) {
+    for body in all().into_iter().filter(|b| b.end == End::Well) {
+        let result =
+            clock::ends(move || Launch::from_env().ranks(ranks).threads(threads).run(body.run).map(|v| v.len()));
+        match result {
+            Ok(values) => assert_eq!(values, ranks as usize),
+            Err(abort) => panic!("{body:?} on {ranks} ranks × {threads} threads: {abort}"),
+        }
+    }
+}
+
+macro_rules! layouts {
+    ($($name:ident: $ranks:literal, $threads:literal;)*) => {
+        $(#[test]
+        fn $name() {
+            run_all($ranks, $threads);
+        })*
+    };
+}
+
+layouts! {
+    one_rank: 1, 1;
+    one_rank_of_two: 1, 2;
+    one_rank_of_four: 1, 4;
+    two_ranks: 2, 1;
+    two_ranks_of_two: 2, 2;
+    three_ranks: 3, 1;
+    three_ranks_of_four: 3, 4;
+    four_ranks: 4, 1;
+    five_ranks: 5, 1;
+    five_ranks_of_two: 5, 2;
+    eight_ranks_of_two: 8, 2;
+}
+
+/// Each in a process of its own: some leave it.
+#[test]
+fn bad_ends_have_their_code_and_words() {
+    for ranks in ["2", "5"] {
+        for body in all().into_iter().filter(|b| matches!(b.end, End::Badly { .. })) {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_bodies"));
+            command.arg(body.name).env("PHYSALIA_RANKS", ranks).env("PHYSALIA_THREADS", "2");
+            check_bad_end(&body, &clock::run(&mut command, Duration::from_secs(30)));
+        }
+    }
+}

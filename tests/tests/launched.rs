@@ -1,0 +1,61 @@
+//! The bodies with ranks as processes, started by mpirun.
+#![cfg(feature = "mpi")]
+
+use physalia_tests::{Body, End, all, check_bad_end, clock};
+use std::process::Command;
+use std::time::Duration;
+
+const BODIES: &str = env!("CARGO_BIN_EXE_bodies");
+
+fn mpirun(ranks: u32, threads: u32, names: &[&str]) -> clock::Ended {
+    let mut command = Command::new("mpirun");
+    // As root in a container, and with more ranks than cores, Open MPI wants to be told that this is meant.
+    command.envs([("OMPI_ALLOW_RUN_AS_ROOT", "1"), ("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1")]);
+    command.env("OMPI_MCA_rmaps_base_oversubscribe", "1");
+    command.env("PHYSALIA_THREADS", threads.to_string());
+    command.args(["--bind-to", "none", "-n", &ranks.to_string(), BODIES]).args(names);
+    clock::run(&mut command, Duration::from_secs(120))
+}
+
+/// Many bodies in one launch. After one that ends the job, the rest run in another.
+fn run_all(ranks: u32, threads: u32, bodies: &[Body]) {
+    let mut rest: Vec<&str> = bodies.iter().map(|b| b.name).collect();
+    let mut wrong = String::new();
+    while !rest.is_empty() {
+        let ended = mpirun(ranks, threads, &rest);
+        let good = ended.stdout.lines().filter_map(|line| line.strip_prefix("ok ")).count();
+        assert!(good <= rest.len(), "{ended:?}");
+        if good == rest.len() && ended.code == Some(0) {
+            break;
+        }
+        let bad = rest.get(good).unwrap_or(&"the end");
+        wrong += &format!("{bad} on {ranks} ranks × {threads} threads: {ended:?}\n");
+        rest.drain(..(good + 1).min(rest.len()));
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+fn well() -> Vec<Body> {
+    all().into_iter().filter(|b| b.end == End::Well).collect()
+}
+
+/// One test, so that launches do not fight for the cores.
+#[test]
+fn all_bodies_on_one_to_eight_ranks() {
+    for ranks in [1, 2, 3, 4, 8] {
+        run_all(ranks, 1, &well());
+    }
+    let sums: Vec<Body> =
+        well().into_iter().filter(|b| b.name.contains("sum") || b.name.contains("reduction")).collect();
+    assert!(sums.len() >= 4, "{sums:?}");
+    for (ranks, threads) in [(1, 2), (1, 4), (2, 2), (2, 4), (3, 2), (3, 4), (5, 1), (5, 2), (5, 4), (8, 2), (8, 4)] {
+        run_all(ranks, threads, &sums);
+    }
+}
+
+#[test]
+fn bad_ends_have_their_code_and_words() {
+    for body in all().into_iter().filter(|b| b.end != End::Well) {
+        check_bad_end(&body, &mpirun(3, 1, &[body.name]));
+    }
+}
