@@ -1,4 +1,5 @@
-//! Files that appear whole or not at all: written aside in the same folder, synced, renamed.
+//! Files that appear whole or not at all: written aside in the same folder, synced, renamed. Pipes and devices, which cannot
+//! be replaced, and standard output are written as they are.
 
 use serde::Serialize;
 use std::fmt;
@@ -35,8 +36,11 @@ pub struct Output {
 
 /// A file being written aside. Dropped without `publish`, it leaves nothing.
 pub struct Aside {
+    /// As it was asked for.
     path: PathBuf,
-    /// `None` for standard output.
+    /// Where that leads to, if it is a link.
+    target: PathBuf,
+    /// `None` for standard output, pipes and devices.
     aside: Option<PathBuf>,
     out: Option<BufWriter<Box<dyn Write + Send>>>,
     file: Option<File>,
@@ -56,9 +60,7 @@ impl Aside {
     /// # Errors
     /// If the folder cannot be written, by the path that was asked for.
     pub fn new(path: &Path) -> Result<Aside, CannotWrite> {
-        let (hash, bytes) = (Xxh3::new(), 0);
         if path == Path::new("-") {
-            let out: Box<dyn Write + Send> = Box::new(io::stdout());
             return Ok(Aside {
                 path: path.into(),
                 aside: None,
@@ -69,16 +71,29 @@ impl Aside {
             });
         }
         let fail = |error| CannotWrite { path: path.into(), error };
-        if path.is_dir() {
-            return Err(fail(io::ErrorKind::IsADirectory.into()));
+        if let Ok(there) = fs::metadata(path) {
+            if there.is_dir() {
+                return Err(fail(io::ErrorKind::IsADirectory.into()));
+            }
+            if !there.is_file() {
+                return Ok(Aside::stream(path, Box::new(File::options().write(true).open(path).map_err(fail)?)));
+            }
         }
-        let name = path.file_name().ok_or_else(|| fail(io::ErrorKind::InvalidInput.into()))?;
-        let mut aside = path.to_path_buf();
-        aside.set_file_name(format!(".{}.{}.part", name.to_string_lossy(), std::process::id()));
-        let file = File::create(&aside).map_err(fail)?;
+        // A link stays a link: the file that it leads to is replaced.
+        let link = fs::symlink_metadata(path).is_ok_and(|data| data.is_symlink());
+        let target = if link { fs::canonicalize(path).map_err(fail)? } else { path.to_path_buf() };
+        let name = target.file_name().ok_or_else(|| fail(io::ErrorKind::InvalidInput.into()))?;
+        let aside = target.with_file_name(format!(".{}.{}.part", name.to_string_lossy(), std::process::id()));
+        fs::remove_file(&aside).ok(); // left by a process of this number that was killed
+        let file = File::create_new(&aside).map_err(fail)?;
         let out: Box<dyn Write + Send> = Box::new(file.try_clone().map_err(fail)?);
         let out = Some(BufWriter::with_capacity(1 << 18, out));
-        Ok(Aside { path: path.into(), aside: Some(aside), out, file: Some(file), hash, bytes })
+        Ok(Aside { path: path.into(), target, aside: Some(aside), out, file: Some(file), hash: Xxh3::new(), bytes: 0 })
+    }
+
+    fn stream(path: &Path, out: Box<dyn Write + Send>) -> Aside {
+        let out = Some(BufWriter::new(out));
+        Aside { path: path.into(), target: path.into(), aside: None, out, file: None, hash: Xxh3::new(), bytes: 0 }
     }
 
     /// Adds bytes.
@@ -101,8 +116,8 @@ impl Aside {
         self.out.as_mut().expect("published once").flush().map_err(fail)?;
         if let (Some(file), Some(aside)) = (&self.file, &self.aside) {
             file.sync_all().map_err(fail)?;
-            fs::rename(aside, &self.path).map_err(fail)?;
-            let folder = self.path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            fs::rename(aside, &self.target).map_err(fail)?;
+            let folder = self.target.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
             // Not every file system can sync a folder; the file itself is safe.
             File::open(folder).and_then(|f| f.sync_all()).ok();
             self.aside = None;
@@ -150,5 +165,24 @@ mod tests {
         let why = publish(&folder.path().join("no/such/folder"), b"").unwrap_err().to_string();
         assert!(why.contains("no/such/folder"), "{why}");
         assert!(publish(folder.path(), b"").unwrap_err().to_string().contains("cannot write"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_and_devices_stay_what_they_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+        fs::write(&file, b"old").unwrap();
+        std::os::unix::fs::symlink("file", &link).unwrap();
+        publish(&link, b"new").unwrap();
+        assert_eq!(fs::read(&file).unwrap(), b"new");
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        publish(Path::new("/dev/null"), b"x").unwrap();
+        assert!(!fs::metadata("/dev/null").unwrap().is_file());
+        if Path::new("/dev/full").exists() {
+            assert!(
+                publish(Path::new("/dev/full"), b"x").unwrap_err().to_string().contains("/dev/full: No space left")
+            );
+        }
     }
 }
