@@ -60,24 +60,17 @@ impl Aside {
     /// # Errors
     /// If the folder cannot be written, by the path that was asked for.
     pub fn new(path: &Path) -> Result<Aside, CannotWrite> {
-        if path == Path::new("-") {
-            return Ok(Aside {
-                path: path.into(),
-                aside: None,
-                out: Some(BufWriter::new(out)),
-                file: None,
-                hash,
-                bytes,
-            });
-        }
         let fail = |error| CannotWrite { path: path.into(), error };
-        if let Ok(there) = fs::metadata(path) {
-            if there.is_dir() {
-                return Err(fail(io::ErrorKind::IsADirectory.into()));
+        if path == Path::new("-") {
+            return Ok(Aside::stream(path, Box::new(io::stdout())));
+        }
+        match fs::metadata(path) {
+            Ok(there) if there.is_dir() => return Err(fail(io::ErrorKind::IsADirectory.into())),
+            Ok(there) if !there.is_file() => {
+                let stream = File::options().write(true).open(path).map_err(fail)?;
+                return Ok(Aside::stream(path, Box::new(stream)));
             }
-            if !there.is_file() {
-                return Ok(Aside::stream(path, Box::new(File::options().write(true).open(path).map_err(fail)?)));
-            }
+            _ => {}
         }
         // A link stays a link: the file that it leads to is replaced.
         let link = fs::symlink_metadata(path).is_ok_and(|data| data.is_symlink());
