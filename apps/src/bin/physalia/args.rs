@@ -78,10 +78,10 @@ pub struct Heat {
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
     /// Diffusivity
-    #[arg(long, default_value_t = 1.0)]
+    #[arg(long, default_value_t = 1.0, allow_negative_numbers = true)]
     pub alpha: f64,
     /// Time step [default: 0.8 of the stability limit]
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     pub dt: Option<f64>,
     /// Write a PNG of the field at the end
     #[arg(long, value_name = "FILE")]

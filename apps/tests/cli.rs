@@ -1,0 +1,221 @@
+//! The command as a user meets it: what it prints, writes and refuses, and its reports as `docs/json.md` has them.
+
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+struct Here(tempfile::TempDir);
+
+impl Here {
+    fn new() -> Here {
+        Here(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// The command with these words, in this folder, as no launcher's child.
+    fn command(&self, words: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_physalia"));
+        command.args(words.split_whitespace()).current_dir(self.0.path()).stdin(Stdio::null());
+        for name in ["PHYSALIA_RANKS", "PHYSALIA_THREADS", "PHYSALIA_PIN"] {
+            command.env_remove(name);
+        }
+        command
+    }
+
+    fn run(&self, words: &str) -> Output {
+        self.command(words).output().unwrap()
+    }
+
+    fn good(&self, words: &str) -> String {
+        let output = self.run(words);
+        assert_eq!(output.status.code(), Some(0), "{words}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn bad(&self, words: &str, code: i32) -> String {
+        let output = self.run(words);
+        assert_eq!(output.status.code(), Some(code), "{words}: {output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    }
+
+    fn report(&self, words: &str) -> Value {
+        serde_json::from_str(&self.good(&format!("{words} --json -"))).unwrap()
+    }
+
+    /// Reads of the demonstration.
+    fn reads(&self) {
+        std::fs::write(self.path("reads.fq"), physalia_apps::demo::reads(1)).unwrap();
+    }
+}
+
+/// The literal example of a command in the docs.
+fn example(command: &str) -> Value {
+    let docs = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/json.md")).unwrap();
+    let blocks = docs.split("```json").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let mut examples = blocks.map(|text| serde_json::from_str::<Value>(text).unwrap());
+    examples.find(|value| value["command"] == command).unwrap_or_else(|| panic!("no example of {command}"))
+}
+
+/// The same keys in the same order, and the same types all the way down; texts of hex digits are as long.
+fn same_shape(at: &str, a: &Value, b: &Value) {
+    match (a, b) {
+        (Value::Object(x), Value::Object(y)) => {
+            let keys = |o: &serde_json::Map<String, Value>| o.keys().cloned().collect::<Vec<_>>();
+            assert_eq!(keys(x), keys(y), "keys of {at}");
+            x.iter().for_each(|(key, value)| same_shape(&format!("{at}.{key}"), value, &y[key]));
+        }
+        (Value::Array(x), Value::Array(y)) => {
+            if let (Some(x), Some(y)) = (x.first(), y.first()) {
+                same_shape(&format!("{at}[]"), x, y);
+            }
+        }
+        (Value::String(x), Value::String(y)) if at.ends_with("hash") || at.ends_with("xxh3") => {
+            let hex = |s: &str| s.len() == 16 && s.chars().all(|c| c.is_ascii_digit() || ('a'..='f').contains(&c));
+            assert!(hex(x) && hex(y), "{at}: {x} {y}");
+        }
+        (Value::Number(_), Value::Number(_)) | (Value::String(_), Value::String(_)) => {}
+        (Value::Bool(_), Value::Bool(_)) | (Value::Null, Value::Null) => {}
+        _ if at.ends_with(".mpi") => assert!(a.is_null() || a.is_string(), "{at}: {a}"),
+        _ => panic!("{at}: {a} and {b} are of different types"),
+    }
+}
+
+#[test]
+fn reports_are_as_documented() {
+    let here = Here::new();
+    here.reads();
+    let heat = here.report("heat --cells 64x48 --steps 100 --ranks 2 --threads 2");
+    same_shape("heat", &heat, &example("heat"));
+    assert_eq!(
+        (&heat["ranks"], &heat["threads_per_rank"], &heat["transport"]),
+        (&2.into(), &2.into(), &"threads".into())
+    );
+    assert_eq!(
+        (heat["field_hash"].clone(), heat["dt"].clone()),
+        (example("heat")["field_hash"].clone(), example("heat")["dt"].clone())
+    );
+    // 64 cells of 8 bytes in both directions each step, and little else.
+    let sent = heat["sent_bytes"].as_u64().unwrap();
+    assert!((102_400..110_000).contains(&sent), "{sent}");
+    let random = here.report("heat --cells 20x20 --steps 3 --start random");
+    assert!(random["error_max"].is_null());
+
+    let kmers = here.report("kmers count -k 31 --histogram h reads.fq --ranks 2");
+    same_shape("kmers", &kmers, &example("kmers count"));
+    for key in ["k", "bases", "kmers", "distinct", "unique"] {
+        assert_eq!(kmers[key], example("kmers count")[key], "{key}");
+    }
+    same_shape("topo", &here.report("topo --ranks 2"), &example("topo"));
+    let demo = here.report("demo");
+    same_shape("demo", &demo, &example("demo"));
+    assert_eq!(demo["heat"]["field_hash"], example("demo")["heat"]["field_hash"]);
+    assert!(here.path("physalia-demo.png").metadata().unwrap().len() > 1000);
+}
+
+#[test]
+fn one_hash_for_all_layouts() {
+    let here = Here::new();
+    for (cells, steps) in [("130x77", 60), ("31x20x17", 40)] {
+        let mut hashes = Vec::new();
+        for ranks in [1, 2, 3, 4, 8] {
+            for threads in [1, 2, 4] {
+                let words = format!("heat --cells {cells} --steps {steps} --ranks {ranks} --threads {threads}");
+                let report = here.report(&words);
+                assert!(report["error_max"].as_f64().unwrap() <= 1e-12);
+                hashes.push(report["field_hash"].as_str().unwrap().to_string());
+            }
+        }
+        assert!(hashes.iter().all(|h| *h == hashes[0]), "{hashes:?}");
+    }
+}
+
+#[test]
+fn standard_streams() {
+    let here = Here::new();
+    here.reads();
+    let histogram = here.good("kmers count -k 31 --histogram - reads.fq");
+    assert!(histogram.starts_with("1\t15214\n"), "{histogram}");
+    let reads = std::fs::File::open(here.path("reads.fq")).unwrap();
+    let piped = here.command("kmers count -k 31 --histogram - -").stdin(reads).output().unwrap();
+    assert_eq!(String::from_utf8(piped.stdout).unwrap(), histogram);
+    let several = here.good("kmers count -k 31 --dump d reads.fq --ranks 3");
+    assert!(several.contains("distinct") && several.contains("75,170"), "{several}");
+    let dump = std::fs::read_to_string(here.path("d")).unwrap();
+    assert_eq!(dump.lines().count(), 75_170);
+    assert!(dump.lines().is_sorted());
+    assert!(here.bad("kmers count -k 31 --histogram - --json - reads.fq", 2).contains("standard output"));
+    assert!(here.bad("kmers count -k 31 - -", 2).contains("standard input"));
+}
+
+#[test]
+fn wrong_use_is_2_and_says_why() {
+    let here = Here::new();
+    assert!(here.bad("heat --dt 1", 2).contains("over the stability limit 5.9"));
+    assert!(here.bad("heat --alpha -1", 2).contains("diffusivity"));
+    assert!(here.bad("heat --cells 0x4", 2).contains("at least one cell"));
+    assert!(here.bad("heat --cells 1e9x1e9", 2).contains("fewer than 2^48"));
+    assert!(here.bad("heat --ranks 0", 2).contains("--ranks"));
+    assert!(here.bad("kmers count -k 64 x", 2).contains("1..=63"));
+    assert!(here.bad("kmers count -k 0 x", 2).contains("1..=63"));
+    assert!(here.bad("nothing", 2).contains("nothing"));
+    let output = here.command("topo").env("PHYSALIA_RANKS", "many").output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("PHYSALIA_RANKS=many"));
+}
+
+#[test]
+fn what_fails_is_1_and_says_where() {
+    let here = Here::new();
+    let missing = here.bad("kmers count -k 21 missing.fa --ranks 4", 1);
+    assert_eq!(missing.matches("missing.fa").count(), 1, "{missing}");
+    assert!(missing.starts_with("physalia: rank 0 on "), "{missing}");
+    assert!(here.bad("heat --cells 9x9 --steps 1 --picture no/such/p.png", 1).contains("cannot write no/such/p.png"));
+    assert!(here.bad("heat --cells 9x9 --steps 1 --json no/such/r.json", 1).contains("cannot write no/such/r.json"));
+}
+
+/// Without MPI inside, a program that a launcher started as one of several must not run alone.
+#[test]
+#[cfg(not(feature = "mpi"))]
+fn lonely_ranks_are_refused() {
+    let here = Here::new();
+    let launched = |rank: &str| {
+        let vars = [("OMPI_COMM_WORLD_RANK", rank), ("OMPI_COMM_WORLD_SIZE", "3")];
+        let locals = [("OMPI_COMM_WORLD_LOCAL_RANK", rank), ("OMPI_COMM_WORLD_LOCAL_SIZE", "3")];
+        let output = here.command("topo").envs(vars).envs(locals).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert!(launched("0").contains("build with `--features mpi`"));
+    assert_eq!(launched("1"), "", "one process speaks for all");
+}
+
+#[test]
+fn what_it_tells_of_itself() {
+    let here = Here::new();
+    let version = here.good("--version");
+    for words in [env!("CARGO_PKG_VERSION"), "features:", "MPI:", "To cite:"] {
+        assert!(version.contains(words), "{version}");
+    }
+    assert_eq!(version.contains("features: none"), !cfg!(any(feature = "mpi", feature = "hwloc")));
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(here.good(&format!("completions {shell}")).contains("physalia"));
+    }
+    assert!(here.good("man").contains(".TH physalia"));
+    here.good("man --dir .");
+    for page in ["physalia.1", "physalia-heat.1", "physalia-kmers-count.1"] {
+        assert!(here.path(page).exists(), "{page}");
+    }
+    assert!(here.good("--help").contains("heat"));
+}
+
+#[test]
+fn topo_names_every_rank() {
+    let text = Here::new().good("topo --ranks 3 --threads 1");
+    let ranks: Vec<&str> = text.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    for rank in ["0", "1", "2"] {
+        assert!(ranks.contains(&rank), "{text}");
+    }
+}
