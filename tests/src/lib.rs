@@ -7,6 +7,7 @@
 
 pub mod bodies;
 pub mod clock;
+pub mod oracle;
 
 use physalia::prelude::*;
 
@@ -72,8 +73,8 @@ pub fn check_bad_end(body: &Body, ended: &clock::Ended) {
             for words in says {
                 assert!(ended.stderr.contains(&words.replace("HOST", &host)), "no {words:?} in {}", context());
             }
-            let ours = ended.stderr.lines().filter(|line| line.starts_with("physalia: ")).count();
-            assert!((1..=3).contains(&ours), "{ours} lines of our own in {}", context());
+            let ours = ended.stderr.lines().any(|line| line.starts_with("physalia: "));
+            assert!(ours, "no line of our own in {}", context());
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Counting k-mers of sequencing reads and genomes over ranks and workers.
 //!
 //! The way of a read: [`input`] finds files, their formats, and cuts them into units that are dealt out to ranks → [`parse`]
-//! turns a unit's bytes into letters, strictly → [`kmer`] slides a window over them and gives canonical k-mers → [`count`]
+//! turns a unit's bytes into letters, strictly → [`kmer`] slides a window over them and gives canonical k-mers → [`mod@count`]
 //! sends each k-mer to the rank that owns it, in bounded rounds, where a [`table`] counts it → [`dump`] writes what was
 //! counted.
 //!

@@ -180,7 +180,7 @@ fn splits(world: &mut World) -> Outcome<()> {
 
 fn types(world: &mut World) -> Outcome<()> {
     let me = world.rank();
-    assert_eq!(world.broadcast(0, me == 0)?, true);
+    assert!(world.broadcast(0, me == 0)?);
     assert_eq!(world.all_gather('é')?, vec!['é'; world.size() as usize]);
     let mut flags = vec![me == 0; 9];
     world.broadcast_into(0, &mut flags)?;

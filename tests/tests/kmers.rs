@@ -1,40 +1,10 @@
 //! Counting against a plain hash map of texts: formats, layouts, rounds of any size, and files that are wrong.
 
-use flate2::{Compression, write::GzEncoder};
 use physalia::prelude::*;
 use physalia_apps::demo;
 use physalia_apps::genomics::count::{Options, Summary, count};
-use std::collections::BTreeMap;
-use std::io::Write;
+use physalia_tests::oracle::kmers::{gzip, histogram, letters, plain, wrap};
 use std::path::{Path, PathBuf};
-
-/// Canonical k-mers and their counts, as slowly and plainly as can be.
-fn plain(sequences: &[&str], k: usize) -> BTreeMap<String, u64> {
-    let complement = |b: char| match b {
-        'A' => 'T',
-        'C' => 'G',
-        'G' => 'C',
-        _ => 'A',
-    };
-    let mut counts = BTreeMap::new();
-    for sequence in sequences {
-        let sequence = sequence.to_uppercase();
-        for i in 0..(sequence.len() + 1).saturating_sub(k) {
-            let window = &sequence[i..i + k];
-            if window.chars().all(|b| "ACGT".contains(b)) {
-                let back: String = window.chars().rev().map(complement).collect();
-                *counts.entry(window.to_string().min(back)).or_insert(0) += 1;
-            }
-        }
-    }
-    counts
-}
-
-fn histogram(counts: &BTreeMap<String, u64>) -> BTreeMap<u64, u64> {
-    let mut histogram = BTreeMap::new();
-    counts.values().for_each(|&count| *histogram.entry(count).or_insert(0) += 1);
-    histogram
-}
 
 fn run(ranks: u32, threads: usize, options: &Options) -> Result<Summary, Abort> {
     let launch = Launch::from_env().ranks(ranks).threads(threads);
@@ -67,31 +37,10 @@ impl Folder {
     }
 }
 
-fn gzip(text: &str) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-    encoder.write_all(text.as_bytes()).unwrap();
-    encoder.finish().unwrap()
-}
-
-/// A random text of letters, most of them bases.
-fn letters(seed: u64, n: u64) -> String {
-    let random = Random::new(seed);
-    let letter = |i| match random.below(2 * i, 200) {
-        0 => 'N',
-        1 => 'R',
-        x if x < 40 => b"acgt"[random.below(2 * i + 1, 4) as usize] as char,
-        _ => b"ACGT"[random.below(2 * i + 1, 4) as usize] as char,
-    };
-    (0..n).map(letter).collect()
-}
-
 #[test]
 fn all_formats_on_all_layouts() {
     let folder = Folder::new();
     let (a, b, c) = (letters(1, 3000), letters(2, 777), letters(3, 50));
-    let wrap = |text: &str, width: usize, end: &str| -> String {
-        text.as_bytes().chunks(width).map(|line| format!("{}{end}", std::str::from_utf8(line).unwrap())).collect()
-    };
     let fasta = format!(">a\n{}>b b\r\n{}>c\n{c}", wrap(&a, 60, "\n"), wrap(&b, 33, "\r\n"));
     let record = |name: &str, text: &str| format!("@{name}\n{text}\n+\n{}\n", "@".repeat(text.len()));
     let reads: Vec<&str> = (0..60).map(|i| &a[i * 50..(i + 1) * 50]).collect();

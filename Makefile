@@ -1,0 +1,43 @@
+# make test       everything that must hold; installs what is missing on Debian as root, otherwise says what to install
+# make test-long  random cases and real genomes; SEED=, CASES= or SECONDS=; stopped, it goes on where it was
+# make bench      benchmarks
+# make doc        the documentation of all crates, in target/doc
+
+CARGO ?= cargo
+ALL = --features mpi,hwloc
+STATE = target/test-long
+
+# More ranks than cores, and as root, is what tests do.
+export OMPI_ALLOW_RUN_AS_ROOT = 1
+export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM = 1
+export OMPI_MCA_rmaps_base_oversubscribe = 1
+
+.PHONY: setup test test-long genomes bench doc
+
+test: setup
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --workspace --features mpi -- -D warnings
+	$(CARGO) clippy --workspace --features hwloc -- -D warnings
+	$(CARGO) clippy --workspace --all-targets $(ALL) -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps $(ALL)
+	$(CARGO) test --workspace
+	$(CARGO) test --workspace $(ALL)
+
+test-long: setup genomes
+	$(CARGO) build -p physalia-tests $(ALL)
+	$(CARGO) run -p physalia-tests $(ALL) --bin long -- --state $(STATE) \
+	  $(if $(SEED),--seed $(SEED)) $(if $(CASES),--cases $(CASES)) $(if $(SECONDS),--seconds $(SECONDS))
+
+genomes:
+	$(CARGO) build --release $(ALL)
+	tests/real-genomes $(GENOMES)
+
+bench:
+	$(CARGO) bench -p physalia-benches
+
+doc:
+	$(CARGO) doc --workspace --no-deps $(ALL)
+
+setup:
+	tests/setup
