@@ -50,3 +50,17 @@ fn bad_ends_have_their_code_and_words() {
         }
     }
 }
+
+/// Waiting ranks leave the cores to those that work: seven that spun would use all of them.
+#[test]
+fn a_waiting_world_rests() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_waiting"));
+    let ended = clock::run(command.arg("2").env("PHYSALIA_RANKS", "8"), Duration::from_secs(60));
+    assert!(waited(&ended) < 0.2, "{ended:?}");
+}
+
+/// Processor seconds, as `waiting` prints them.
+fn waited(ended: &clock::Ended) -> f64 {
+    let number = |line: &str| line.split(": ").nth(1)?.split(' ').next()?.parse().ok();
+    ended.stdout.lines().find_map(number).unwrap_or_else(|| panic!("{ended:?}"))
+}

@@ -8,12 +8,16 @@ use std::time::Duration;
 const BODIES: &str = env!("CARGO_BIN_EXE_bodies");
 
 fn mpirun(ranks: u32, threads: u32, names: &[&str]) -> clock::Ended {
+    launch(ranks, threads, BODIES, names)
+}
+
+fn launch(ranks: u32, threads: u32, program: &str, words: &[&str]) -> clock::Ended {
     let mut command = Command::new("mpirun");
     // As root in a container, and with more ranks than cores, Open MPI wants to be told that this is meant.
     command.envs([("OMPI_ALLOW_RUN_AS_ROOT", "1"), ("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1")]);
     command.env("OMPI_MCA_rmaps_base_oversubscribe", "1");
     command.env("PHYSALIA_THREADS", threads.to_string());
-    command.args(["--bind-to", "none", "-n", &ranks.to_string(), BODIES]).args(names);
+    command.args(["--bind-to", "none", "-n", &ranks.to_string(), program]).args(words);
     clock::run(&mut command, Duration::from_secs(120))
 }
 
@@ -58,4 +62,13 @@ fn bad_ends_have_their_code_and_words() {
     for body in all().into_iter().filter(|b| b.end != End::Well) {
         check_bad_end(&body, &mpirun(3, 1, &[body.name]));
     }
+}
+
+/// Waiting ranks leave the cores to those that work: seven that spun would use all of them.
+#[test]
+fn a_waiting_world_rests() {
+    let ended = launch(8, 1, env!("CARGO_BIN_EXE_waiting"), &["3"]);
+    let number = |line: &str| line.split(": ").nth(1)?.split(' ').next()?.parse::<f64>().ok();
+    let used = ended.stdout.lines().find_map(number).unwrap_or_else(|| panic!("{ended:?}"));
+    assert!(used < 1.5, "{ended:?}");
 }
