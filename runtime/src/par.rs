@@ -3,7 +3,8 @@
 //! The range is cut into *blocks* at multiples of 4,096 of the index, never of ranks or workers. Inside a block, values are
 //! added in the order of the index; the blocks' sums go into an exact accumulator, which commutes, so who takes which block
 //! cannot be seen. In full, the sum of floats is: for every block that the range meets, add its values (as `f64`) from left
-//! to right, starting from 0.0; add these block sums exactly; round once to the nearest float, ties to even.
+//! to right, starting from 0.0; add these block sums exactly; round once to the nearest `f64`, ties to even (and
+//! a sum of `f32` from there to the nearest `f32`).
 //!
 //! Reductions by a closure, which need not commute, go along a fixed binary tree over the blocks (see `tree`).
 //!
@@ -192,8 +193,8 @@ impl<'w> Par<'w> {
 
 impl<V: Summable, F: Fn(u64) -> V + Sync> Map<'_, F> {
     /// The sum of all values, the same bits on any number of ranks and workers; +0.0 if it is zero, NaN if a value is NaN
-    /// or infinities of both signs occur. Collective; the range is part of the fingerprint. Each rank sends one accumulator
-    /// of at most 560 bytes, and 8 bytes at most ⌈log₂ p⌉ times.
+    /// or infinities of both signs occur. Collective; the range is part of the fingerprint. Each rank sends its
+    /// accumulator, at most 273 bytes, to one other, and the total, as long at most, to ⌈log₂ p⌉ at most.
     ///
     /// # Errors
     /// The job's abort.

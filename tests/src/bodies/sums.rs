@@ -1,7 +1,6 @@
 //! The same bits on any number of ranks and workers. What they must be, is computed by one serial loop here.
 
 use crate::{Body, well};
-use physalia::exact::Exact;
 use physalia::prelude::*;
 
 pub(super) fn bodies() -> Vec<Body> {
@@ -23,13 +22,30 @@ fn term(i: u64) -> f64 {
 }
 
 /// The rule of `par(..).sum()`, serially: blocks of 4,096 indices from left to right, their sums exactly, rounded once.
+/// Exactly by another way than the library's, after Shewchuk (1997) as Python's `math.fsum` has it: parts that do not overlap.
 fn by_the_rule(start: u64, end: u64) -> f64 {
-    let mut total = Exact::default();
+    let two_sum = |a: f64, b: f64| {
+        let (large, small) = if a.abs() < b.abs() { (b, a) } else { (a, b) };
+        (large + small, small - ((large + small) - large))
+    };
+    let mut parts: Vec<f64> = Vec::new(); // ascending
     for block in start / 4096..=end / 4096 {
         let indices = start.max(block * 4096)..end.min((block + 1) * 4096);
-        total.add(indices.map(term).fold(0.0, |sum, x| sum + x));
+        let mut sum = indices.map(term).fold(0.0, |sum, x| sum + x);
+        parts.retain_mut(|part| {
+            (sum, *part) = two_sum(sum, *part);
+            *part != 0.0
+        });
+        parts.push(sum);
     }
-    total.round()
+    let mut rest = 0.0;
+    let mut high = parts.pop().unwrap_or(0.0);
+    while let (0.0, Some(next)) = (rest, parts.pop()) {
+        (high, rest) = two_sum(high, next);
+    }
+    // Half-way between two floats, what is further below decides.
+    let further = parts.last().is_some_and(|part| *part != 0.0 && part.signum() == rest.signum() && rest != 0.0);
+    if further && (high + 2.0 * rest) - high == 2.0 * rest { high + 2.0 * rest } else { high }
 }
 
 fn sums_have_the_bits_of_the_rule(world: &mut World) -> Outcome<()> {
@@ -58,7 +74,7 @@ fn sums_send_little(world: &mut World) -> Outcome<()> {
     let before = world.sent_bytes();
     world.par(0..1_000_000).map(term).sum()?;
     let sent = world.sent_bytes() - before;
-    assert!(sent <= 1024 + 600, "{sent} bytes");
+    assert!(sent <= 1024, "{sent} bytes");
     Ok(())
 }
 
