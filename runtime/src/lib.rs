@@ -53,3 +53,8 @@ pub mod prelude {
         Sum, Ticket, poll_here,
     };
 }
+
+/// The program of the README is compiled as all examples are.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -11,9 +11,9 @@
 //! Closures of a `par` cannot see the world: they run on workers. Copy what they need before, for example `rank()`.
 
 use crate::exact::Exact;
+use crate::pool::CachePadded;
 use crate::tree::{Node, Nodes};
 use crate::world::World;
-use crossbeam::utils::CachePadded;
 use physalia_collectives::check::Print;
 use physalia_collectives::{Abort, poll_here};
 use serde::Serialize;

@@ -192,3 +192,23 @@ fn plans_and_fields_must_fit() {
     });
     assert!(why.unwrap_err().to_string().contains("larger than memory can be addressed"));
 }
+
+#[test]
+fn arrays_are_c_ordered() {
+    for ranks in [1, 3] {
+        let job = Launch::from_env().ranks(ranks).threads(2).run(|world| {
+            let mut u = Field::<f64, 3>::new(world, Grid::new([5, 4, 6]).halo(2))?;
+            u.fill(|[x, y, z]| (x + 10 * y + 100 * z) as f64);
+            for (region, cells) in u.views() {
+                let [x, y, z] = region.begin;
+                for ((k, j, i), &cell) in cells.indexed_iter() {
+                    assert_eq!(cell, (x + i as u64 + 10 * (y + j as u64) + 100 * (z + k as u64)) as f64);
+                }
+                assert_eq!(cells.len() as u64, region.cells());
+            }
+            Ok(u.gather_array(world)?)
+        });
+        let whole = job.unwrap().swap_remove(0).expect("rank 0 has it");
+        assert_eq!((whole.shape(), whole[[5, 3, 4]]), (&[6, 4, 5][..], 534.0));
+    }
+}

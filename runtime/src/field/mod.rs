@@ -17,6 +17,7 @@
 //! # Ok::<(), Abort>(())
 //! ```
 
+mod array;
 pub mod boxes;
 mod cell;
 mod grid;

@@ -5,9 +5,9 @@ use super::{Field, grid};
 use crate::World;
 use crate::exact::Exact;
 use crate::par::BLOCK;
+use crate::pool::parallel::*;
 use physalia_collectives::check::Print;
 use physalia_collectives::{Abort, By, Max};
-use rayon::prelude::*;
 use std::panic::Location;
 
 impl<T: Cell, const D: usize> Field<T, D> {

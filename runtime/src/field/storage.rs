@@ -5,6 +5,7 @@
 
 use super::boxes::Region;
 use super::cell::Cell;
+use ndarray::{ArrayView3, ShapeBuilder};
 
 const LINE: usize = 64;
 /// Bytes of rows that a worker takes at a time: some of its L2 cache.
@@ -77,6 +78,15 @@ impl<T: Cell> Block<T> {
     fn cell(&self, x: u64, y: u64, z: u64) -> usize {
         let x = x.cast_signed() - self.region.begin[0].cast_signed() + self.ghosts[0] as i64;
         self.row_start(y.cast_signed(), z.cast_signed()) + usize::try_from(x).expect("a cell of the box or its halo")
+    }
+
+    /// The cells without ghosts, axes `[z, y, x]`.
+    pub(crate) fn view(&self) -> ArrayView3<'_, T> {
+        let [nx, ny, nz] = [0, 1, 2].map(|a| self.region.len(a) as usize);
+        let [x, y, z] = self.region.begin;
+        let rows = ny + 2 * self.ghosts[1];
+        let shape = (nz, ny, nx).strides((rows * self.pitch, self.pitch, 1));
+        ArrayView3::from_shape(shape, &self.cells[self.cell(x, y, z)..]).expect("a box lies inside its memory")
     }
 
     pub(crate) fn value(&self, cell: [u64; 3]) -> T {

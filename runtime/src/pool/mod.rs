@@ -6,14 +6,17 @@
 //! Invariants: no lock is held across a rayon call; nothing installs from one pool into another; a panic on a worker goes on
 //! in the rank's thread.
 
+use parallel::*;
 use physalia_collectives::failure::{Seat, seat_here, set_seat_here};
 use physalia_collectives::job::AbortFlag;
 use physalia_collectives::local::local;
 use physalia_collectives::poll_here;
 use physalia_topology::{CpuSet, Plan, sys};
-use rayon::prelude::*;
 use std::cell::RefCell;
 use std::sync::Arc;
+
+pub(crate) use crossbeam::utils::CachePadded;
+pub(crate) use rayon::prelude as parallel;
 
 /// The workers of one rank.
 pub struct Pool {
