@@ -103,7 +103,7 @@ fn kmers_case(dice: &mut Dice) -> Case {
 /// A file in one of the forms, and its sequences.
 fn file(seed: u64, letters: u64, width: usize, reads: u64, form: u64) -> (Vec<u8>, Vec<String>) {
     let texts: Vec<String> = (0..reads).map(|i| kmers::letters(seed + i, letters / reads)).collect();
-    let end = if form % 2 == 0 { "\n" } else { "\r\n" };
+    let end = if form.is_multiple_of(2) { "\n" } else { "\r\n" };
     let fasta = |text: &String| format!(">s{end}{}", kmers::wrap(text, width, end));
     let fastq = |text: &String| {
         format!("@s{end}{text}{end}+{end}{}{end}", "@+I>"[..].repeat(text.len())[..text.len()].to_owned())
