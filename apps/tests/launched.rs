@@ -71,3 +71,17 @@ fn one_voice_and_one_exit_code() {
     bad(2, "heat --what", 2, "unexpected argument");
     bad(4, "heat --cells 9x9 --steps 1 --json no/such/folder.json", 1, "cannot write no/such/folder.json");
 }
+
+/// Started by another MPI's launcher, every process would be a job of its own.
+#[test]
+fn another_launcher_is_refused() {
+    for vars in [
+        [("PMI_RANK", "0"), ("PMI_SIZE", "3"), ("PMI_FD", "999")],
+        [("SLURM_PROCID", "0"), ("SLURM_STEP_NUM_TASKS", "3"), ("SLURM_STEP_ID", "0")],
+    ] {
+        let output = Command::new(env!("CARGO_BIN_EXE_physalia")).arg("topo").envs(vars).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        assert!(said.contains("started as one of 3 ranks by") && said.contains("srun --mpi=list"), "{said}");
+    }
+}
