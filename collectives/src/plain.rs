@@ -19,6 +19,13 @@ pub struct Parts<T> {
 }
 
 impl<T> Parts<T> {
+    /// One part for each rank, in their order.
+    pub fn of(parts: Vec<Vec<T>>) -> Parts<T> {
+        let mut end = 0;
+        let ends = parts.iter().map(|part| (end += part.len(), end).1).collect();
+        Parts::new(parts.into_iter().flatten().collect(), ends)
+    }
+
     /// Rank r's part ends at `ends[r]`; the last end is the length.
     pub(crate) fn new(values: Vec<T>, ends: Vec<usize>) -> Parts<T> {
         debug_assert_eq!(ends.last().copied().unwrap_or(0), values.len());

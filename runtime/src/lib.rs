@@ -33,6 +33,7 @@ pub mod phase;
 pub mod pool;
 pub mod progress;
 pub mod random;
+pub mod sort;
 mod tree;
 mod world;
 

@@ -83,15 +83,11 @@ pub fn write_histogram(mut out: Aside, histogram: &BTreeMap<u64, u64>) -> Result
 /// A k-mer and its count, as one value that travels.
 type Entry<W> = [W; 2];
 
-/// Entries that a rank may send in one round.
-const ROUND: usize = 1 << 20;
-/// Samples of each rank, from which the ranks' ranges are chosen.
-const SAMPLES: usize = 256;
 /// Entries of one message of text to rank 0.
 const LINES: usize = 1 << 16;
 
-/// `kmer<TAB>count` lines, ascending by k-mer, written by rank 0. Each rank gets a range of k-mers of about equal size (a
-/// sample sort: Frazer, McKellar 1970), sorts it, and sends its text in bounded pieces in the order of ranks. Collective;
+/// `kmer<TAB>count` lines, ascending by k-mer, written by rank 0. They are sorted over all ranks; then each
+/// rank sends its text in bounded pieces, in the order of ranks. Collective;
 /// `out` is rank 0's.
 ///
 /// # Errors
@@ -107,8 +103,7 @@ pub fn dump<W: Word>(
     for table in tables {
         entries.extend(table.iter().map(|(kmer, count)| [kmer, W::from_u64(count)]));
     }
-    world.local(|| entries.par_sort_unstable());
-    let entries = by_range(world, entries)?;
+    let entries = world.sort(entries)?;
     let text = |entries: &[Entry<W>]| {
         let mut text = Vec::with_capacity(entries.len() * (k + 4));
         for &[kmer, count] in entries {
@@ -132,44 +127,4 @@ pub fn dump<W: Word>(
     }
     world.agree(failure)?;
     Ok(out)
-}
-
-/// Sorted entries of all ranks, rank 0 the smallest k-mers.
-fn by_range<W: Word>(world: &mut World, mut entries: Vec<Entry<W>>) -> Result<Vec<Entry<W>>, Abort> {
-    let ranks = world.size() as usize;
-    if ranks == 1 {
-        return Ok(entries);
-    }
-    let every = entries.len().div_ceil(SAMPLES).max(1);
-    let samples: Vec<W> = entries.iter().step_by(every).map(|e| e[0]).collect();
-    let mut samples = world.all_gather_v(&samples)?.into_vec();
-    samples.sort_unstable();
-    let split = |r: usize| samples.get(samples.len() * r / ranks).copied();
-    let cut = |r: usize| match (r, split(r)) {
-        (0, _) => 0,
-        (r, Some(first)) if r < ranks => entries.partition_point(|e| e[0] < first),
-        _ => entries.len(),
-    };
-    let cuts: Vec<usize> = (0..=ranks).map(cut).collect();
-    let mut at = cuts[..ranks].to_vec();
-    let mut received: Vec<Entry<W>> = Vec::new();
-    let share = (ROUND / ranks).max(1);
-    loop {
-        let (mut send, mut counts) = (Vec::new(), Vec::with_capacity(ranks));
-        for rank in 0..ranks {
-            let end = cuts[rank + 1].min(at[rank] + share);
-            send.extend_from_slice(&entries[at[rank]..end]);
-            counts.push((end - at[rank]) as u64);
-            at[rank] = end;
-        }
-        let left = u8::from((0..ranks).any(|r| at[r] < cuts[r + 1]));
-        received.extend_from_slice(world.all_to_all_v(&send, &counts)?.as_slice());
-        if world.all_reduce(left, Max)? == 0 {
-            break;
-        }
-    }
-    entries.clear();
-    entries.shrink_to_fit();
-    world.local(|| received.par_sort_unstable());
-    Ok(received)
 }

@@ -272,7 +272,7 @@ impl Job {
                 // SAFETY: the buffer is ours, and we do not leave before the receive is done.
                 let mut request = unsafe { self.wire.receive(span_of_mut(&mut buffer), key.from, tag) };
                 while !request.done() {
-                    std::hint::spin_loop(); // its head is here, so it is being sent
+                    std::thread::yield_now(); // its head is here, so it is being sent
                 }
                 Pulled::Bytes(buffer)
             }

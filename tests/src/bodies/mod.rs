@@ -5,12 +5,21 @@ mod ends;
 mod handles;
 mod large;
 mod plans;
+mod sorts;
 mod sums;
 
 use crate::Body;
 
 /// All bodies.
 pub(crate) fn all() -> Vec<Body> {
-    [collectives::bodies(), large::bodies(), handles::bodies(), plans::bodies(), sums::bodies(), ends::bodies()]
-        .concat()
+    [
+        collectives::bodies(),
+        large::bodies(),
+        handles::bodies(),
+        plans::bodies(),
+        sorts::bodies(),
+        sums::bodies(),
+        ends::bodies(),
+    ]
+    .concat()
 }
