@@ -112,6 +112,10 @@ fn reports_are_as_documented() {
     let demo = here.report("demo");
     same_shape("demo", &demo, &example("demo"));
     assert_eq!(demo["heat"]["field_hash"], example("demo")["heat"]["field_hash"]);
+    let bench = here.report("bench collectives --ranks 2 --threads 1 --largest 64");
+    same_shape("bench", &bench, &example("bench collectives"));
+    let rows = bench["rows"].as_array().unwrap();
+    assert!(rows.iter().any(|r| r["name"] == "broadcast" && r["bytes"] == 64) && rows.len().is_multiple_of(4));
     assert!(here.path("physalia-demo.png").metadata().unwrap().len() > 1000);
 }
 

@@ -38,6 +38,12 @@ mod rank;
 #[allow(unsafe_code)]
 mod transport;
 
+/// MPI's own collectives, for benchmarks.
+#[cfg(feature = "mpi")]
+pub mod raw {
+    pub use crate::transport::mpi_raw::{Number, Raw};
+}
+
 pub use comm::Comm;
 pub use failure::{Abort, Cause, Failure, Outcome};
 pub use ops::{Addable, By, ExchangePlan, Link, Max, Min, Op, Sum};

@@ -13,6 +13,8 @@ pub(crate) mod memory;
 pub(crate) mod mpi;
 #[cfg(feature = "mpi")]
 mod mpi_calls;
+#[cfg(feature = "mpi")]
+pub(crate) mod mpi_raw;
 pub(crate) mod threads;
 
 use crate::check::Print;

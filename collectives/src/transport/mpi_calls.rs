@@ -19,7 +19,7 @@ pub(super) struct Request(Vec<ffi::MPI_Request>);
 
 /// Our own duplicate of the communicator of all ranks, so that no message of anybody else can meet ours.
 pub(super) struct Wire {
-    comm: ffi::MPI_Comm,
+    pub(super) comm: ffi::MPI_Comm,
     pub rank: u32,
     pub size: u32,
 }
@@ -27,7 +27,7 @@ pub(super) struct Wire {
 /// We have started MPI, so we finish it.
 static OURS: AtomicBool = AtomicBool::new(false);
 
-fn check(code: c_int, call: &str) {
+pub(super) fn check(code: c_int, call: &str) {
     if code != 0 {
         let mut text = [0u8; 8192];
         let mut len = 0;
@@ -216,7 +216,7 @@ impl Request {
     }
 }
 
-fn count(len: usize) -> c_int {
+pub(super) fn count(len: usize) -> c_int {
     c_int::try_from(len).expect("a piece is shorter than 2^31")
 }
 

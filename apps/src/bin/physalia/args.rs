@@ -32,6 +32,9 @@ pub enum Command {
     Topo(Topo),
     /// Run both jobs on small input, check their results, and make ./physalia-demo.png
     Demo(Demo),
+    /// Measure
+    #[command(subcommand)]
+    Bench(Bench),
     /// Print a shell's completions
     Completions {
         /// The shell
@@ -157,6 +160,25 @@ pub struct Topo {
 /// `physalia demo`
 #[derive(Args, Debug)]
 pub struct Demo {
+    /// How the job is laid out.
+    #[command(flatten)]
+    pub job: Job,
+}
+
+/// `physalia bench`
+#[derive(Debug, Subcommand)]
+#[command(disable_help_subcommand = true)]
+pub enum Bench {
+    /// Collectives from 8 bytes to 16 MiB, beside MPI's own; for `mpirun -n 2`
+    Collectives(Collectives),
+}
+
+/// `physalia bench collectives`
+#[derive(Args, Debug)]
+pub struct Collectives {
+    /// The largest size in bytes
+    #[arg(long, value_name = "BYTES", default_value_t = 16 << 20, value_parser = clap::value_parser!(u64).range(8..=1 << 32))]
+    pub largest: u64,
     /// How the job is laid out.
     #[command(flatten)]
     pub job: Job,

@@ -6,6 +6,7 @@
 
 mod about;
 mod args;
+mod bench;
 mod demo;
 mod heat;
 mod job;
@@ -13,7 +14,7 @@ mod kmers;
 mod report;
 mod topo;
 
-use args::{Cli, Command, Kmers};
+use args::{Bench, Cli, Command, Kmers};
 use clap::{CommandFactory, FromArgMatches};
 use std::process::ExitCode;
 
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         Command::Kmers(Kmers::Count(args)) => kmers::main(&args),
         Command::Topo(args) => topo::main(&args),
         Command::Demo(args) => demo::main(&args),
+        Command::Bench(Bench::Collectives(args)) => bench::main(&args),
         Command::Completions { shell } => about::completions(shell),
         Command::Man { dir } => about::man(dir.as_deref()),
     }
