@@ -26,7 +26,7 @@ pub(crate) fn exchange<T: Plain>(
     let source = unsafe { Memory::lend(from) };
     let mut landing = Memory::landing(Landing::<T>::new(room));
     if let Some((start, into, len)) = own {
-        let bytes = |n: usize| n * size_of::<T>();
+        let bytes = |n: usize| n * T::BYTES;
         let part = crate::transport::memory::span_of(bytemuck::cast_slice(&from[start..start + len]));
         // SAFETY: the landing is ours alone, no flow has begun.
         unsafe { landing.span().part(bytes(into), bytes(len)).fill(part) };

@@ -6,7 +6,8 @@
 //! Each communicator also keeps a *rolling* hash of all its calls so far. It travels with every message, so ranks whose
 //! histories differ anywhere are found out at the next message between them, whatever that message is for.
 
-use std::any::type_name;
+use std::any::{TypeId, type_name};
+use std::hash::Hash;
 use std::panic::Location;
 use xxhash_rust::xxh3::Xxh3;
 
@@ -33,6 +34,21 @@ impl Print {
             hasher.update(&number.to_le_bytes());
         }
         Print { op, ty, shape, at, hash: hasher.digest() }
+    }
+
+    /// As `new`, for a call of `op` with the operation `O`. Closures of one function share a name, so the type itself counts
+    /// too. (Two function pointers of one type cannot be told apart: their addresses differ from process to process.)
+    pub(crate) fn of_op<T: 'static, O: 'static>(
+        op: &'static str,
+        shape: [u64; 2],
+        at: &'static Location<'static>,
+    ) -> Print {
+        let mut print = Print::new::<(T, O)>(op, shape, at);
+        let mut hasher = Xxh3::new();
+        hasher.update(&print.hash.to_le_bytes());
+        TypeId::of::<O>().hash(&mut hasher);
+        print.hash = hasher.digest();
+        print
     }
 
     /// 64 bits that differ when the calls do.
@@ -84,6 +100,16 @@ mod tests {
         }
         let same: Vec<u64> = (0..2).map(|_| print::<u8>("same", [3, 4]).hash()).collect();
         assert_eq!(same[0], same[1]);
+    }
+
+    #[test]
+    fn closures_of_one_function_differ() {
+        fn of<O: 'static>(_: O) -> Print {
+            Print::of_op::<u32, O>("a", [0; 2], Location::caller())
+        }
+        let (add, most) = (of(|a: u32, b: u32| a + b), of(|a: u32, b: u32| a.max(b)));
+        assert_eq!(add.text(), most.text());
+        assert_ne!(add.hash(), most.hash());
     }
 
     #[test]

@@ -29,7 +29,7 @@ impl Comm {
     /// One rank that meets only itself: for libraries, examples and tests.
     pub fn alone() -> Comm {
         let rank = Rank::new(Transport::Threads(Job::new(1, false)), 0);
-        Comm { core: Core::root(rank, 1) }
+        Comm { core: Core::root(rank, 1, false) }
     }
 
     /// This rank's place in the communicator, from 0. Local.

@@ -26,16 +26,20 @@ pub(crate) struct Core {
     seq: Cell<u64>,
     rolling: Cell<u64>,
     ended: Cell<bool>,
+    /// Its members are all ranks of the job that the process runs.
+    whole: bool,
 }
 
 impl Core {
-    pub(crate) fn root(rank: Rc<Rank>, size: u32) -> Rc<Core> {
+    /// The communicator of all `size` ranks. `whole`: they are those of the job, not of a world made alone.
+    pub(crate) fn root(rank: Rc<Rank>, size: u32, whole: bool) -> Rc<Core> {
         let me = rank.me as usize;
-        Core::new(rank, ROOT, (0..size).collect(), me)
+        Core::new(rank, ROOT, (0..size).collect(), me, whole)
     }
 
-    fn new(rank: Rc<Rank>, id: u64, members: Rc<[u32]>, me: usize) -> Rc<Core> {
-        Rc::new(Core { rank, id, members, me, seq: Cell::new(0), rolling: Cell::new(id), ended: Cell::new(false) })
+    fn new(rank: Rc<Rank>, id: u64, members: Rc<[u32]>, me: usize, whole: bool) -> Rc<Core> {
+        let (seq, rolling, ended) = (Cell::new(0), Cell::new(id), Cell::new(false));
+        Rc::new(Core { rank, id, members, me, seq, rolling, ended, whole })
     }
 
     /// The communicator of the members of one color, named by where it came from: the same on all of them without a
@@ -43,15 +47,16 @@ impl Core {
     pub(crate) fn sub(&self, seq: u64, color: u32, places: &[usize], me: usize) -> Rc<Core> {
         let bytes: Vec<u8> = [self.id, seq, color.into()].into_iter().flat_map(u64::to_le_bytes).collect();
         let id = xxhash_rust::xxh3::xxh3_64(&bytes);
-        Core::new(self.rank.clone(), id, places.iter().map(|&p| self.members[p]).collect(), me)
+        Core::new(self.rank.clone(), id, places.iter().map(|&p| self.members[p]).collect(), me, false)
     }
 
     pub(crate) fn size(&self) -> usize {
         self.members.len()
     }
 
-    pub(crate) fn is_root(&self) -> bool {
-        self.id == ROOT
+    /// Whether all ranks of the job know what all members know.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.whole
     }
 
     pub(crate) fn next_seq(&self) -> u64 {
@@ -71,7 +76,12 @@ impl Core {
         self.rolling.set(roll(self.rolling.get(), &print));
         let call = Call { comm: self.id, seq, print, rolling: self.rolling.get() };
         self.rank.transport.enter(self.rank.me, &call, &self.members)?;
-        Ok(self.rank.add(Flow::new(call, self.members.clone(), cargo)))
+        let flow = self.rank.add(Flow::new(call, self.members.clone(), cargo));
+        // From the first message on, peers may use the flow's memory: a panic must not carry it away.
+        let guard = Settle { rank: &self.rank, flow: &flow };
+        self.rank.begin(&flow);
+        std::mem::forget(guard);
+        Ok(flow)
     }
 
     /// Begins a call and waits for its end. On return, also by unwinding, nobody uses the cargo's memory any more.
@@ -106,6 +116,9 @@ impl Core {
         self.barrier(print)?;
         self.ended.set(true);
         self.rank.transport.forget(self.rank.me, self.id);
+        if self.whole {
+            self.rank.transport.drain();
+        }
         Ok(())
     }
 }
@@ -124,5 +137,66 @@ impl Drop for Settle<'_> {
             drop(flow);
             self.rank.remove(self.flow);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::algo::{Move, Piece, Step};
+    use crate::transport::memory::Memory;
+    use crate::transport::{Key, Pulled, Transport, Want, threads};
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    fn core_of(job: &std::sync::Arc<threads::Job>, rank: u32) -> Rc<Core> {
+        Core::root(Rank::new(Transport::Threads(job.clone()), rank), 2, true)
+    }
+
+    #[track_caller]
+    fn print() -> Print {
+        Print::new::<u8>("test", [0; 2], std::panic::Location::caller())
+    }
+
+    /// Memory that was lent in the first step must not be read once a panic has carried its owner away.
+    #[test]
+    fn a_panic_while_a_call_begins_takes_lent_memory_back() {
+        let job = threads::Job::new(2, false);
+        let core = core_of(&job, 0);
+        let len = 100_000; // long enough to be lent, not copied
+        let sends = vec![Move::new(1, Piece::Span { memory: 0, start: 0, len })];
+        let steps = vec![Step { sends, recvs: vec![], combine: true }];
+        let memory = vec![Memory::source(vec![7u8; len])];
+        let combine: crate::flow::Combine = Box::new(|_| panic!("in between"));
+        let cargo = Cargo { steps, memory, combine: Some(combine), ..Cargo::default() };
+        let print = print();
+        catch_unwind(AssertUnwindSafe(|| core.start(print, cargo).map(drop))).unwrap_err();
+        assert!(job.aborted(), "the peer will miss the message");
+        assert!(core.rank.any_flow_of(core.id).is_none());
+        let key = Key { comm: core.id, seq: 0, tag: 0, from: 0 };
+        let call = Call { comm: core.id, seq: 0, print, rolling: 0 };
+        assert!(matches!(job.pull(1, &key, Want::Any, &call), Pulled::NotYet), "the loan was not taken back");
+    }
+
+    /// Two ends of one message that disagree on its length: a named abort, and the lender gets its memory back.
+    #[test]
+    fn a_message_of_another_length_ends_the_job_in_words() {
+        let job = threads::Job::new(2, false);
+        let print = print();
+        let side = |rank: u32, len: usize| {
+            let core = core_of(&job, rank);
+            let piece = Piece::Span { memory: 0, start: 0, len };
+            let step = if rank == 0 { Step::send(1, piece) } else { Step::recv(0, piece) };
+            let cargo = Cargo { steps: vec![step], memory: vec![Memory::source(vec![7u8; len])], ..Cargo::default() };
+            core.run(print, cargo).map(drop).unwrap_err().to_string()
+        };
+        std::thread::scope(|scope| {
+            let sender = scope.spawn(|| side(0, 100_000));
+            let (receiver, sender) = (side(1, 50_000), sender.join().unwrap());
+            assert!(
+                receiver.contains("to receive 50000 bytes") && receiver.contains("has sent 100000 bytes"),
+                "{receiver}"
+            );
+            assert_eq!(sender, receiver);
+        });
     }
 }

@@ -45,11 +45,16 @@ extern "C" fn on_exit() {
     crate::transport::mpi::finalize();
 }
 
+/// A line of the runtime's own on stderr, in one write, so that lines of several ranks do not mix. With stderr closed there
+/// is nobody to tell, and no reason to fail.
+pub fn say(what: impl std::fmt::Display) {
+    std::io::stderr().write_all(format!("physalia: {what}\n").as_bytes()).ok();
+}
+
 /// Ends the process at once, and under MPI the job with it. Only for what cannot be unwound: an exit already under way, a
 /// thread that does not come back.
 pub fn leave(code: i32, why: &str) -> ! {
-    // One write, so that lines of several ranks do not mix. A closed stderr must not keep us here.
-    std::io::stderr().write_all(format!("physalia: {why}\n").as_bytes()).ok();
+    say(why);
     #[cfg(feature = "mpi")]
     crate::transport::mpi::abort_job(code);
     sys::leave(code)

@@ -55,9 +55,9 @@ pub enum Cause {
         /// Rank and call, of both.
         calls: [(u32, String); 2],
     },
-    /// Every live rank waits and no wait can end.
+    /// Ranks wait for each other: it is proved that no such wait can end.
     Stuck {
-        /// Who waits where since when.
+        /// Who waits where.
         roll_call: String,
     },
     /// The job was asked for in a way that cannot be.
@@ -98,9 +98,14 @@ impl fmt::Display for Abort {
             }
             Cause::Panicked { rank, host, message } => write!(f, "rank {rank} on {host}: panicked: {message}"),
             Cause::Mismatch { host, calls: [(a, x), (b, y)] } => {
-                write!(f, "rank {a} on {host}: the ranks call different things: rank {a} is in {x}; rank {b} is in {y}")
+                write!(f, "rank {a} on {host}: the ranks call different things: rank {a} is in {x}; ")?;
+                if x == y {
+                    write!(f, "rank {b} is there with another closure")
+                } else {
+                    write!(f, "rank {b} is in {y}")
+                }
             }
-            Cause::Stuck { roll_call } => write!(f, "every rank waits and none can go on:{roll_call}"),
+            Cause::Stuck { roll_call } => write!(f, "ranks wait for each other, so none of them can go on:{roll_call}"),
             Cause::Usage(what) => f.write_str(what),
         }
     }

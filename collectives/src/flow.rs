@@ -7,8 +7,11 @@
 use crate::algo::{Counter, Move, Piece, Step};
 use crate::failure::Abort;
 use crate::rank::Rank;
+#[cfg(feature = "mpi")]
+use crate::transport::Landed;
 use crate::transport::memory::Memory;
 use crate::transport::{Call, Key, Payload, Pulled, Ticket, Want};
+use serde::{Deserialize, Serialize};
 use std::rc::Rc;
 
 pub(crate) type Blobs = Vec<Option<Vec<u8>>>;
@@ -25,8 +28,23 @@ pub(crate) struct Flow {
     pub blobs: Blobs,
     combine: Option<Combine>,
     waiting: Vec<Awaited>,
-    sending: Vec<Ticket>,
+    sending: Vec<Sending>,
     counters: [Counter; 2],
+}
+
+struct Sending {
+    ticket: Ticket,
+    to: u32,
+    tag: u32,
+}
+
+/// What a flow waits for, of one other rank.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Due {
+    /// That it sends us its message of this number.
+    Send(u32),
+    /// That it receives ours of this number.
+    Receive(u32),
 }
 
 struct Awaited {
@@ -68,9 +86,20 @@ impl Flow {
         self.at == self.steps.len() && self.sending.is_empty()
     }
 
-    /// The ranks of the job whose messages the flow waits for.
-    pub(crate) fn awaited(&self) -> Vec<u32> {
-        self.waiting.iter().map(|w| w.key.from).collect()
+    /// What the flow waits for now, and of which rank of the job. Its next step waits for the messages alone, its end also
+    /// for the receivers of its own.
+    pub(crate) fn dues(&self) -> impl Iterator<Item = (u32, Due)> {
+        let messages = self.waiting.iter().map(|w| (w.key.from, Due::Send(w.key.tag)));
+        messages.chain(self.sending.iter().map(|s| (s.to, Due::Receive(s.tag))))
+    }
+
+    /// Whether this rank has done its part in what `rank` of the job waits for in this call.
+    pub(crate) fn has_done(&self, rank: u32, due: Due) -> bool {
+        let place = self.members.iter().position(|&m| m == rank).expect("a member of the call");
+        match due {
+            Due::Send(n) => self.counters[0].count(place) > n,
+            Due::Receive(n) => self.counters[1].count(place) > n,
+        }
     }
 
     /// Goes as far as it can without waiting.
@@ -91,7 +120,7 @@ impl Flow {
             self.at += 1;
             self.begun = false;
         }
-        self.sending.retain(|ticket| !rank.transport.sent(ticket));
+        self.sending.retain(|sending| !rank.transport.sent(&sending.ticket));
     }
 
     fn begin_step(&mut self, rank: &Rank) {
@@ -105,7 +134,8 @@ impl Flow {
                 Payload::Owned(bytes) => bytes.len(),
                 Payload::Lent(span) => span.len(),
             });
-            self.sending.extend(rank.transport.post(rank.me, to, tag, &self.call, payload));
+            let ticket = rank.transport.post(rank.me, to, tag, &self.call, payload);
+            self.sending.extend(ticket.map(|ticket| Sending { ticket, to, tag }));
         }
         for Move { peer, piece } in recvs {
             let (comm, seq) = (self.call.comm, self.call.seq);
@@ -133,23 +163,23 @@ impl Flow {
     fn receive_one(&mut self, rank: &Rank, i: usize) -> bool {
         #[cfg(feature = "mpi")]
         if let Some(id) = self.waiting[i].coming {
-            return rank.transport.landed(id);
+            match rank.transport.landed(id) {
+                Landed::NotYet => return false,
+                Landed::InPlace => {}
+                Landed::Bytes(bytes) => self.unpack(i, bytes),
+            }
+            return true;
         }
         let Awaited { key, piece, .. } = &self.waiting[i];
         let want = match *piece {
             Piece::Span { memory, start, len } => Want::Into(self.memory[memory].span().part(start, len)),
             _ => Want::Any,
         };
-        match rank.transport.pull(rank.me, key, want) {
+        match rank.transport.pull(rank.me, key, want, &self.call) {
             Pulled::NotYet => false,
             Pulled::Landed => true,
             Pulled::Bytes(bytes) => {
-                match piece {
-                    Piece::Empty => assert!(bytes.is_empty(), "{} bytes where none were due", bytes.len()),
-                    Piece::Blob(b) => self.blobs[*b] = Some(bytes),
-                    Piece::Blobs(list) => unframe(&bytes, list, &mut self.blobs),
-                    Piece::Span { .. } => unreachable!("spans are received in place"),
-                }
+                self.unpack(i, bytes);
                 true
             }
             #[cfg(feature = "mpi")]
@@ -157,6 +187,15 @@ impl Flow {
                 self.waiting[i].coming = Some(id);
                 false
             }
+        }
+    }
+
+    fn unpack(&mut self, i: usize, bytes: Vec<u8>) {
+        match &self.waiting[i].piece {
+            Piece::Empty => assert!(bytes.is_empty(), "{} bytes where none were due", bytes.len()),
+            Piece::Blob(b) => self.blobs[*b] = Some(bytes),
+            Piece::Blobs(list) => unframe(&bytes, list, &mut self.blobs),
+            Piece::Span { .. } => unreachable!("spans are received in place"),
         }
     }
 
@@ -172,8 +211,8 @@ impl Flow {
 
     /// Ends all use of the flow's memory by others, landed or not. If a peer will miss something, the job ends too.
     pub(crate) fn withdraw(&mut self, rank: &Rank, why: impl Fn() -> Abort) {
-        for ticket in std::mem::take(&mut self.sending) {
-            rank.transport.withdraw(&ticket, &why);
+        for sending in std::mem::take(&mut self.sending) {
+            rank.transport.withdraw(&sending.ticket, &why);
         }
         #[cfg(feature = "mpi")]
         if self.waiting.iter().any(|w| w.coming.is_some()) {

@@ -73,7 +73,7 @@ impl Keeper {
     fn new(transport: Transport, rank: u32, size: u32) -> Keeper {
         let rank = Rank::new(transport, rank);
         rank.sit();
-        Keeper { core: Core::root(rank, size) }
+        Keeper { core: Core::root(rank, size, true) }
     }
 
     /// This process as a rank of its MPI job.

@@ -6,7 +6,7 @@
 //!    careless `forget`, `drop` or `swap` lives in a core behind an `Rc` that the runtime holds too.
 //! 2. Memory lent to a transfer is owned by the transfer, or by a stack frame that user code cannot leave before the
 //!    transfer has landed or was withdrawn ([`Comm::overlap`]). Never by a handle's `Drop`.
-//! 3. Every wait ends: it lands, or it sees the sticky abort flag, or it is proved that nobody can come (threads).
+//! 3. Every wait ends: it lands, or it sees the sticky abort flag, or it is proved that what it waits for cannot come.
 //!
 //! From above to below: `ops` (a file a collective, typed) → `core` (one call of a communicator) → `flow` (one collective
 //! under way) → `algo` (pure schedules of messages) and `transport` (messages). Programs use the crate `physalia`, which
@@ -35,6 +35,7 @@ mod overlap;
 mod pending;
 mod plain;
 mod rank;
+mod stuck;
 #[allow(unsafe_code)]
 mod transport;
 

@@ -47,7 +47,7 @@ impl Comm {
     #[track_caller]
     #[doc(alias = "MPI_Iallreduce")]
     pub fn start_all_reduce<T: Plain, O: Op<T>>(&mut self, buf: Vec<T>, op: O) -> Pending<Vec<T>> {
-        let print = Print::new::<(T, O)>("start_all_reduce", [buf.len() as u64, 0], Location::caller());
+        let print = Print::of_op::<T, O>("start_all_reduce", [buf.len() as u64, 0], Location::caller());
         let core = &self.core;
         let mut blobs: Blobs = vec![None; core.size()];
         blobs[core.me] = Some(bytemuck::cast_slice(&buf).to_vec());

@@ -7,7 +7,20 @@ use std::ops::Index;
 /// of them, and structs that derive bytemuck's `NoUninit` and `CheckedBitPattern` (or `Pod`).
 ///
 /// All ranks of a job have one byte order; a job over machines of different byte orders is not supported.
-pub trait Plain: NoUninit + CheckedBitPattern + Send + Sync + 'static {}
+///
+/// A type without bytes has nothing to tell, and does not compile:
+///
+/// ```compile_fail,E0080
+/// physalia_collectives::Comm::alone().broadcast(0, ()).ok();
+/// ```
+pub trait Plain: NoUninit + CheckedBitPattern + Send + Sync + 'static {
+    /// The size of a value, in bytes.
+    #[doc(hidden)]
+    const BYTES: usize = {
+        assert!(size_of::<Self>() > 0, "a type without bytes cannot travel");
+        size_of::<Self>()
+    };
+}
 
 impl<T: NoUninit + CheckedBitPattern + Send + Sync + 'static> Plain for T {}
 

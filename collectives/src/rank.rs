@@ -1,8 +1,9 @@
 //! One rank of a job, as all its communicators see it: the transport, and the table of flows under way.
 
-use crate::failure::{Abort, Cause, host, take_panic};
+use crate::failure::{Abort, Cause, host, seat_here, take_panic};
 use crate::flow::Flow;
-use crate::transport::Transport;
+use crate::stuck::Chaser;
+use crate::transport::{Transport, Waited};
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
@@ -13,8 +14,11 @@ const POLL: Duration = Duration::from_micros(20);
 pub(crate) struct Rank {
     pub transport: Transport,
     pub me: u32,
+    /// What this rank is called in the job of its thread: there, a world made alone is not rank 0.
+    pub called: u32,
     /// All flows that are not done, of every communicator.
     flows: RefCell<Vec<Rc<RefCell<Flow>>>>,
+    chaser: Chaser,
     sent_bytes: Cell<u64>,
     polled: Cell<Instant>,
 }
@@ -26,7 +30,9 @@ impl Rank {
         Rc::new(Rank {
             transport,
             me,
+            called: seat_here().map_or(me, |seat| seat.rank()),
             flows: RefCell::default(),
+            chaser: Chaser::default(),
             sent_bytes: Cell::new(0),
             polled: Cell::new(Instant::now()),
         })
@@ -45,13 +51,20 @@ impl Rank {
         self.sent_bytes.get()
     }
 
+    /// Puts a flow into the table. Its memory belongs to the table from here on, before anybody can be told of it.
     pub(crate) fn add(&self, flow: Flow) -> Rc<RefCell<Flow>> {
         let flow = Rc::new(RefCell::new(flow));
-        flow.borrow_mut().advance(self);
-        if !flow.borrow().done() {
-            self.flows.borrow_mut().push(flow.clone());
-        }
+        self.flows.borrow_mut().push(flow.clone());
         flow
+    }
+
+    /// Lets a flow of the table begin. The table is held meanwhile, so that nothing inside can advance it again.
+    pub(crate) fn begin(&self, flow: &Rc<RefCell<Flow>>) {
+        let mut table = self.flows.borrow_mut();
+        flow.borrow_mut().advance(self);
+        if flow.borrow().done() {
+            table.retain(|f| !Rc::ptr_eq(f, flow));
+        }
     }
 
     /// Lets every flow go as far as it can.
@@ -74,10 +87,16 @@ impl Rank {
             if flow.borrow().done() {
                 return Ok(());
             }
-            let (call, on) = (flow.borrow().call, flow.borrow().awaited());
-            if let Err(abort) = self.transport.wait(self.me, seen, &call, &on) {
-                self.advance(); // what has landed is good even when the job is ending
-                return if flow.borrow().done() { Ok(()) } else { Err(abort) };
+            self.chaser.answer(self, flow);
+            let call = flow.borrow().call;
+            let on = || flow.borrow().dues().map(|due| due.0).collect();
+            match self.transport.wait(self.me, seen, &call, on) {
+                Ok(Waited::Shortly) => {}
+                Ok(Waited::Long) => self.chaser.ask(self, &flow.borrow()),
+                Err(abort) => {
+                    self.advance(); // what has landed is good even when the job is ending
+                    return if flow.borrow().done() { Ok(()) } else { Err(abort) };
+                }
             }
         }
     }
@@ -85,6 +104,12 @@ impl Rank {
     /// Takes a flow out of the table, whether it is done or not.
     pub(crate) fn remove(&self, flow: &Rc<RefCell<Flow>>) {
         self.flows.borrow_mut().retain(|f| !Rc::ptr_eq(f, flow));
+    }
+
+    /// The flow of this call, if it has begun and is not done.
+    pub(crate) fn flow_of(&self, comm: u64, seq: u64) -> Option<Rc<RefCell<Flow>>> {
+        let is = |f: &&Rc<RefCell<Flow>>| (f.borrow().call.comm, f.borrow().call.seq) == (comm, seq);
+        self.flows.borrow().iter().find(is).cloned()
     }
 
     /// A flow of this communicator that is not done.
@@ -95,7 +120,7 @@ impl Rank {
     /// Why this rank ends the job from a place that cannot return an error.
     pub(crate) fn own_abort(&self, otherwise: &str) -> Abort {
         let message = take_panic().unwrap_or_else(|| otherwise.into());
-        Abort::new(Cause::Panicked { rank: self.me, host: host().into(), message })
+        Abort::new(Cause::Panicked { rank: self.called, host: host().into(), message })
     }
 }
 
@@ -115,11 +140,12 @@ pub fn poll_here() {
         // `try_borrow`: a poll inside a poll has nothing to add.
         let Ok(here) = here.try_borrow() else { return };
         let Some(rank) = here.upgrade() else { return };
-        if rank.flows.try_borrow().is_ok_and(|f| !f.is_empty()) {
+        if rank.flows.try_borrow().is_ok_and(|f| !f.is_empty() || rank.transport.sending()) {
             let now = Instant::now();
             if now - rank.polled.get() >= POLL {
                 rank.polled.set(now);
                 rank.advance();
+                while rank.transport.notice().is_some() {} // whoever computes does not wait
             }
         }
     });

@@ -116,6 +116,7 @@ impl<T: Cell, const D: usize> HaloPlan<T, D> {
     /// # Panics
     /// If the field lies on another grid, on other boxes or an older epoch than the plan was made for, or `world` is not the
     /// one that it was made with.
+    #[track_caller]
     pub fn start(&mut self, world: &mut World, field: &Field<T, D>) -> Result<Flight<'_, T, D>, Abort> {
         self.check(field);
         self.exchange.finish()?;

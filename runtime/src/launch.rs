@@ -4,7 +4,7 @@
 //! Which of the two, is decided from the environment: a launcher's variables mean MPI, if the program was built with it.
 
 use crate::world::World;
-use physalia_collectives::exit::{Alive, leave};
+use physalia_collectives::exit::{Alive, leave, say};
 use physalia_collectives::failure::{host, install_panic_hook, panic_message, seat_here};
 use physalia_collectives::job::{Keeper, Threads};
 use physalia_collectives::{Abort, Cause, Outcome};
@@ -35,7 +35,7 @@ pub fn run(body: impl Fn(&mut World) -> Outcome<()> + Send + Sync) -> ExitCode {
 pub fn conclude(result: Result<(), Abort>) -> ExitCode {
     let Err(abort) = result else { return ExitCode::SUCCESS };
     if first_process() {
-        eprintln!("physalia: {abort}");
+        say(&abort);
     }
     ExitCode::from(abort.exit_code())
 }
@@ -180,6 +180,27 @@ fn in_process<T: Send>(
     values.into_iter().collect()
 }
 
+/// The one job that a process has at a time under MPI: messages of two would meet.
+#[cfg(feature = "mpi")]
+struct OneJob;
+
+#[cfg(feature = "mpi")]
+static BUSY: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
+
+#[cfg(feature = "mpi")]
+impl OneJob {
+    fn enter() -> Option<OneJob> {
+        (!BUSY.swap(true, std::sync::atomic::Ordering::SeqCst)).then_some(OneJob)
+    }
+}
+
+#[cfg(feature = "mpi")]
+impl Drop for OneJob {
+    fn drop(&mut self) {
+        BUSY.store(false, std::sync::atomic::Ordering::SeqCst);
+    }
+}
+
 #[cfg(feature = "mpi")]
 fn by_launcher<T>(
     launcher: &Launcher,
@@ -192,6 +213,8 @@ fn by_launcher<T>(
     if let Some(wanted) = wanted.filter(|&w| w != size) {
         return Err(usage(format!("{wanted} ranks are asked for, but {kind} has started {size}")));
     }
+    let _alone =
+        OneJob::enter().ok_or_else(|| usage("two jobs at once in one MPI process: run them one after the other"))?;
     let keeper = Keeper::mpi().map_err(usage)?;
     let comm = keeper.comm();
     if comm.size() != size {

@@ -11,7 +11,7 @@
 //! Closures of a `par` cannot see the world: they run on workers. Copy what they need before, for example `rank()`.
 
 use crate::exact::Exact;
-use crate::pool::CachePadded;
+use crate::pool::{CachePadded, Failed};
 use crate::tree::{Node, Nodes};
 use crate::world::World;
 use physalia_collectives::check::Print;
@@ -167,10 +167,11 @@ impl<'w> Par<'w> {
         let mine = share(blocks, self.world.rank().into(), self.world.size().into());
         let next = CachePadded::new(AtomicU64::new(mine.start));
         let workers = self.world.threads() as u64;
-        let abort = self.world.abort_flag();
-        self.world.pool().on_workers(|_| {
+        let (abort, failed) = (self.world.abort_flag(), Failed::default());
+        let ending = || abort.raised() || failed.raised();
+        let work = || {
             let mut state = state();
-            while !abort.raised() {
+            while !ending() {
                 // Large bites first, single blocks last, aligned to groups so that a tree's nodes are made by one worker.
                 let at = next.load(Ordering::Relaxed);
                 let bite = (mine.end.saturating_sub(at) / (4 * workers)).clamp(1, GROUP);
@@ -187,7 +188,8 @@ impl<'w> Par<'w> {
                 }
             }
             state
-        })
+        };
+        self.world.pool().on_workers(|_| failed.watch(work))
     }
 }
 

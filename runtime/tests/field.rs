@@ -212,3 +212,23 @@ fn arrays_are_c_ordered() {
         assert_eq!((whole.shape(), whole[[5, 3, 4]]), (&[6, 4, 5][..], 534.0));
     }
 }
+
+/// The rank's thread is a worker: whoever waited for it elsewhere, while it waits for them, would wait for ever.
+#[test]
+fn workers_are_used_on_the_ranks_thread_alone() {
+    for threads in [1, 2] {
+        Launch::from_env()
+            .ranks(1)
+            .threads(threads)
+            .run(|world| {
+                let mut u = Field::<f64, 2>::new(world, Grid::new([8, 8]))?;
+                let panicked = std::thread::scope(|scope| scope.spawn(|| u.fill(|_| 1.0)).join()).unwrap_err();
+                let words = panicked.downcast::<&str>().expect("words");
+                assert!(words.contains("on a thread that is not the rank's"), "{words}");
+                u.fill(|_| 2.0);
+                assert_eq!(u.sum(world)?, 128.0);
+                Ok(())
+            })
+            .unwrap();
+    }
+}

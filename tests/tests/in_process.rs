@@ -51,6 +51,25 @@ fn bad_ends_have_their_code_and_words() {
     }
 }
 
+#[test]
+fn more_jobs_than_one() {
+    for (mode, lines) in [("again", 3), ("elsewhere", 2), ("together", 2)] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_jobs"));
+        let ended = clock::run(command.arg(mode).env("PHYSALIA_RANKS", "2"), Duration::from_secs(30));
+        assert_eq!((ended.code, ended.stdout.lines().count()), (Some(0), lines), "{ended:?}");
+    }
+}
+
+/// With nobody to read why it failed, a job still ends with its code.
+#[test]
+fn a_closed_stderr_is_no_failure_of_its_own() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bodies"));
+    command.arg("err_while_others_wait").env("PHYSALIA_RANKS", "2").stderr(writer);
+    assert_eq!(command.status().unwrap().code(), Some(1));
+}
+
 /// Waiting ranks leave the cores to those that work: seven that spun would use all of them.
 #[test]
 fn a_waiting_world_rests() {

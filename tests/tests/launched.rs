@@ -64,6 +64,23 @@ fn bad_ends_have_their_code_and_words() {
     }
 }
 
+/// One after the other is good; on another thread, or two at once, is refused in words: MPI belongs to one thread.
+#[test]
+fn more_jobs_than_one() {
+    let says = |mode: &str| {
+        let ended = launch(2, 1, env!("CARGO_BIN_EXE_jobs"), &[mode]);
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        ended.stdout
+    };
+    assert_eq!(says("again").matches("again: 2 ranks\n").count(), 6);
+    let elsewhere = says("elsewhere");
+    assert_eq!(elsewhere.matches("here: 2 ranks\n").count(), 2);
+    assert_eq!(elsewhere.matches("elsewhere: MPI was started by another thread").count(), 2, "{elsewhere}");
+    let together = says("together");
+    assert_eq!(together.matches("first: 2 ranks\n").count(), 2);
+    assert_eq!(together.matches("second: two jobs at once in one MPI process").count(), 1, "{together}");
+}
+
 /// Waiting ranks leave the cores to those that work: seven that spun would use all of them.
 #[test]
 fn a_waiting_world_rests() {

@@ -64,6 +64,11 @@ impl Counter {
         *n += 1;
         *n - 1
     }
+
+    /// How many there have been.
+    pub(crate) fn count(&self, peer: usize) -> u32 {
+        self.0.get(&peer).copied().unwrap_or(0)
+    }
 }
 
 #[cfg(test)]

@@ -57,7 +57,8 @@ impl Comm {
     }
 
     fn agreed(&self, place: usize, (host, message): (String, String)) -> Abort {
-        let rank = self.core.members[place];
-        Abort::new(Cause::Agreed { rank, host, message, by_all: self.core.is_root() })
+        let core = &self.core;
+        let rank = if core.size() == 1 { core.rank.called } else { core.members[place] };
+        Abort::new(Cause::Agreed { rank, host, message, by_all: core.is_whole() })
     }
 }

@@ -50,7 +50,7 @@ impl Comm {
         let theirs = borrow::exchange(core, print, steps, counts, ranks, Some((core.me, core.me, 1)))?;
 
         let into = self::cuts(&theirs);
-        let size = size_of::<T>();
+        let size = T::BYTES;
         let range = |cuts: &[usize], q: usize| (cuts[q] < cuts[q + 1]).then(|| cuts[q] * size..cuts[q + 1] * size);
         let steps = direct::exchange(core.me, ranks, |q| range(&cuts, q), |q| range(&into, q));
         let print = Print::new::<T>("all_to_all_v", [0; 2], at);

@@ -75,13 +75,13 @@ impl Comm {
         let heads = self.core.all_blobs(print, head)?;
         let length = |head: &Vec<u8>| u64::from_le_bytes(head[..8].try_into().expect("8 bytes of length")) as usize;
         let mut ends: Vec<usize> = heads.iter().map(length).collect();
-        if ends.iter().all(|len| len * size_of::<T>() <= ALONG) {
+        if ends.iter().all(|len| len * T::BYTES <= ALONG) {
             let values: Vec<Vec<u8>> = heads.into_iter().map(|head| head[8..].to_vec()).collect();
             return parts(&self.core, &print, &values);
         }
         let mut total = 0;
         ends.iter_mut().for_each(|end| (total, *end) = (total + *end, total + *end));
-        let (core, size) = (&self.core, size_of::<T>());
+        let (core, size) = (&self.core, T::BYTES);
         let start = |rank: usize| if rank == 0 { 0 } else { ends[rank - 1] };
         let steps = direct::exchange(
             core.me,

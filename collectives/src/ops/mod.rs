@@ -34,7 +34,7 @@ fn value<T: Plain>(core: &Core, print: &Print, blob: &[u8]) -> Result<T, Abort> 
 
 /// Blobs of all ranks as parts.
 fn parts<T: Plain>(core: &Core, print: &Print, blobs: &[Vec<u8>]) -> Result<Parts<T>, Abort> {
-    let mut all = Vec::with_capacity(blobs.iter().map(Vec::len).sum::<usize>() / size_of::<T>().max(1));
+    let mut all = Vec::with_capacity(blobs.iter().map(Vec::len).sum::<usize>() / T::BYTES);
     let mut ends = Vec::with_capacity(blobs.len());
     for blob in blobs {
         all.extend(values::<T>(core, print, blob)?);
@@ -45,5 +45,6 @@ fn parts<T: Plain>(core: &Core, print: &Print, blobs: &[Vec<u8>]) -> Result<Part
 
 /// The bytes of a slice.
 fn bytes<T: Plain>(values: &[T]) -> Vec<u8> {
+    const { assert!(T::BYTES > 0) };
     bytemuck::cast_slice(values).to_vec()
 }

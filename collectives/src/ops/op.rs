@@ -19,7 +19,8 @@ pub struct Min;
 /// The largest value; NaN if any is NaN.
 #[derive(Clone, Copy, Debug)]
 pub struct Max;
-/// A function of two values. Its type, so the place where the closure is written, is part of the fingerprint.
+/// A function of two values. Its type, so which closure of the program it is, is part of the fingerprint; of function
+/// pointers of one type it cannot be told whether they are the same.
 #[derive(Clone, Copy, Debug)]
 pub struct By<F>(pub F);
 

@@ -24,7 +24,8 @@ pub struct Link {
 /// forgotten or dropped in between harms nothing, and meanwhile the program may change what it copied from.
 pub struct ExchangePlan<T: Plain> {
     core: Rc<Core>,
-    print: Print,
+    /// The communicator's call that made the plan: tells plans of one line of the program apart.
+    made: u64,
     steps: Vec<Step>,
     sends: Vec<usize>,
     recvs: Vec<usize>,
@@ -59,6 +60,7 @@ impl Comm {
         let size = self.size();
         assert!(sends.iter().chain(recvs).all(|l| l.rank < size), "a link to a rank that is not among {size}");
         assert!(any_bits::<T>(), "a plan for {}, of which not every bit pattern is valid", std::any::type_name::<T>());
+        let made = self.core.next_seq();
         self.check_links(sends, recvs, at)?;
         let starts = |links: &[Link]| {
             let ends = links.iter().scan(0, |end, l| {
@@ -72,7 +74,7 @@ impl Comm {
         let here = |links: &[Link]| (0..links.len()).filter(|&i| links[i].rank == me).collect::<Vec<_>>();
         let own = here(sends).into_iter().zip(here(recvs)).map(|(s, r)| (out[s], into[r], sends[s].len)).collect();
         let moves = |links: &[Link], starts: &[usize], memory| {
-            let width = size_of::<T>();
+            let width = T::BYTES;
             let span = |(i, l): (usize, &Link)| {
                 let piece = Piece::Span { memory, start: starts[i] * width, len: l.len * width };
                 (l.rank != me).then(|| Move::new(l.rank as usize, piece))
@@ -83,7 +85,7 @@ impl Comm {
         let zeros = |len: usize| Landing::<T>::new(len).checked().expect("any bits are a value");
         Ok(ExchangePlan {
             core: self.core.clone(),
-            print: print_of::<T>(at),
+            made,
             steps,
             own,
             outgoing: zeros(out[sends.len()]),
@@ -122,10 +124,6 @@ impl Comm {
     }
 }
 
-fn print_of<T>(at: &'static Location<'static>) -> Print {
-    Print::new::<T>("exchange of the plan", [0; 2], at)
-}
-
 impl<T: Plain> ExchangePlan<T> {
     /// The values of the i-th send, to be written before `start`. Local.
     ///
@@ -155,7 +153,7 @@ impl<T: Plain> ExchangePlan<T> {
         Rc::ptr_eq(&self.core, &comm.core)
     }
 
-    /// Sends to all neighbours. Collective; one message a link, none for links to the own rank. A flight that was
+    /// Sends to all neighbours. Collective, and every rank starts the same plan; one message a link, none for links to the own rank. A flight that was
     /// forgotten is finished first.
     ///
     /// # Errors
@@ -163,8 +161,10 @@ impl<T: Plain> ExchangePlan<T> {
     ///
     /// # Panics
     /// If `comm` is not the communicator that the plan was made on.
+    #[track_caller]
     pub fn start(&mut self, comm: &mut Comm) -> Result<(), Abort> {
         assert!(self.belongs_to(comm), "the plan was made on another communicator");
+        let print = Print::new::<T>("start of the plan made in call", [self.made, 0], Location::caller());
         self.finish()?;
         for &(from, into, len) in &self.own {
             self.incoming[into..into + len].copy_from_slice(&self.outgoing[from..from + len]);
@@ -174,7 +174,7 @@ impl<T: Plain> ExchangePlan<T> {
             Memory::source(std::mem::take(&mut self.incoming)),
         ];
         let cargo = Cargo { steps: self.steps.clone(), memory, ..Cargo::default() };
-        self.flying = Some(self.core.start(self.print, cargo)?);
+        self.flying = Some(self.core.start(print, cargo)?);
         Ok(())
     }
 

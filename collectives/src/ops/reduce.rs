@@ -24,7 +24,7 @@ impl Comm {
     #[track_caller]
     #[doc(alias = "MPI_Allreduce")]
     pub fn all_reduce<T: Plain, O: Op<T>>(&mut self, mine: T, op: O) -> Result<T, Abort> {
-        let print = Print::new::<(T, O)>("all_reduce", [1, 0], Location::caller());
+        let print = Print::of_op::<T, O>("all_reduce", [1, 0], Location::caller());
         let blobs = self.core.all_blobs(print, bytes(&[mine]))?;
         let all: Result<Vec<T>, Abort> = blobs.iter().map(|b| value(&self.core, &print, b)).collect();
         Ok(all?.into_iter().reduce(|a, b| op.combine(a, b)).expect("at least this rank"))
@@ -38,7 +38,7 @@ impl Comm {
     #[track_caller]
     pub fn all_reduce_into<T: Plain, O: Op<T>>(&mut self, buf: &mut [T], op: O) -> Result<(), Abort> {
         let at = Location::caller();
-        let print = Print::new::<(T, O)>("all_reduce_into", [buf.len() as u64, 0], at);
+        let print = Print::of_op::<T, O>("all_reduce_into", [buf.len() as u64, 0], at);
         let core = &self.core;
         if size_of_val(buf) * core.size() <= LONG || core.size() == 1 {
             let blobs = core.all_blobs(print, bytes(buf))?;
@@ -50,11 +50,11 @@ impl Comm {
             return Ok(());
         }
         let mine = self.reduce_slices(print, buf, &op)?;
-        let (slice, size) = (slices(buf.len(), core.size()), size_of::<T>());
+        let (slice, size) = (slices(buf.len(), core.size()), T::BYTES);
         let to_bytes = |r: Range<usize>| r.start * size..r.end * size;
         let steps =
             direct::exchange(core.me, core.size(), |_| Some(0..mine.len() * size), |q| Some(to_bytes(slice(q))));
-        let print = Print::new::<(T, O)>("all_reduce_into (slices)", [buf.len() as u64, 0], at);
+        let print = Print::of_op::<T, O>("all_reduce_into (slices)", [buf.len() as u64, 0], at);
         let own = Some((0, slice(core.me).start, mine.len()));
         buf.copy_from_slice(&borrow::exchange(core, print, steps, &mine, buf.len(), own)?);
         Ok(())
@@ -70,7 +70,7 @@ impl Comm {
     #[track_caller]
     #[doc(alias = "MPI_Reduce")]
     pub fn reduce<T: Plain, O: Op<T>>(&mut self, root: u32, mine: T, op: O) -> Result<Option<T>, Abort> {
-        let print = Print::new::<(T, O)>("reduce", [root.into(), 1], Location::caller());
+        let print = Print::of_op::<T, O>("reduce", [root.into(), 1], Location::caller());
         let Some(blobs) = self.blobs_to(print, self.check_root(root), binomial::gather, bytes(&[mine]))? else {
             return Ok(None);
         };
@@ -89,10 +89,10 @@ impl Comm {
     #[track_caller]
     pub fn reduce_into<T: Plain, O: Op<T>>(&mut self, root: u32, buf: &mut [T], op: O) -> Result<(), Abort> {
         let (at, root_place) = (Location::caller(), self.check_root(root));
-        let print = Print::new::<(T, O)>("reduce_into", [root.into(), buf.len() as u64], at);
+        let print = Print::of_op::<T, O>("reduce_into", [root.into(), buf.len() as u64], at);
         let core = &self.core;
         let mine = self.reduce_slices(print, buf, &op)?;
-        let (slice, size, me) = (slices(buf.len(), core.size()), size_of::<T>(), core.me);
+        let (slice, size, me) = (slices(buf.len(), core.size()), T::BYTES, core.me);
         let to_bytes = |r: Range<usize>| r.start * size..r.end * size;
         let steps = direct::exchange(
             me,
@@ -100,7 +100,7 @@ impl Comm {
             |q| (q == root_place).then_some(0..mine.len() * size),
             |q| (me == root_place).then(|| to_bytes(slice(q))),
         );
-        let print = Print::new::<(T, O)>("reduce_into (slices)", [root.into(), buf.len() as u64], at);
+        let print = Print::of_op::<T, O>("reduce_into (slices)", [root.into(), buf.len() as u64], at);
         let (room, own) =
             if me == root_place { (buf.len(), Some((0, slice(me).start, mine.len()))) } else { (0, None) };
         let result = borrow::exchange(core, print, steps, &mine, room, own)?;
@@ -113,7 +113,7 @@ impl Comm {
     /// This rank's slice of `buf`, combined over all ranks in their order.
     fn reduce_slices<T: Plain, O: Op<T>>(&self, print: Print, buf: &[T], op: &O) -> Result<Vec<T>, Abort> {
         let core = &self.core;
-        let (slice, size) = (slices(buf.len(), core.size()), size_of::<T>());
+        let (slice, size) = (slices(buf.len(), core.size()), T::BYTES);
         let mine = slice(core.me);
         let len = mine.len();
         let steps = direct::exchange(

@@ -14,7 +14,7 @@ impl Comm {
     #[track_caller]
     #[doc(alias = "MPI_Scan")]
     pub fn scan<T: Plain, O: Op<T>>(&mut self, mine: T, op: O) -> Result<T, Abort> {
-        let print = Print::new::<(T, O)>("scan", [1, 0], Location::caller());
+        let print = Print::of_op::<T, O>("scan", [1, 0], Location::caller());
         let up_to = self.core.me + 1;
         Ok(self.prefix(print, mine, op, up_to)?.expect("at least this rank"))
     }
@@ -26,7 +26,7 @@ impl Comm {
     #[track_caller]
     #[doc(alias = "MPI_Exscan")]
     pub fn exscan<T: Plain, O: Op<T>>(&mut self, mine: T, op: O) -> Result<Option<T>, Abort> {
-        let print = Print::new::<(T, O)>("exscan", [1, 0], Location::caller());
+        let print = Print::of_op::<T, O>("exscan", [1, 0], Location::caller());
         let below = self.core.me;
         self.prefix(print, mine, op, below)
     }

@@ -114,6 +114,7 @@ impl fmt::Debug for Memory {
 impl Memory {
     /// A vector to send from. `Plain` has no padding, so all its bytes may be read.
     pub(crate) fn source<T: Plain>(values: Vec<T>) -> Memory {
+        const { assert!(T::BYTES > 0) };
         Memory::Owned(Box::new(values))
     }
 
@@ -127,7 +128,7 @@ impl Memory {
     /// # Safety
     /// `values` outlives the flow that holds this memory, and is not written until that flow has settled.
     pub(crate) unsafe fn lend<T: Plain>(values: &[T]) -> Memory {
-        Memory::Lent(Span { ptr: values.as_ptr().cast_mut().cast(), len: size_of_val(values) })
+        Memory::Lent(Span { ptr: values.as_ptr().cast_mut().cast(), len: values.len() * T::BYTES })
     }
 
     /// # Safety
@@ -135,7 +136,7 @@ impl Memory {
     /// is a `T`.
     pub(crate) unsafe fn lend_mut<T: Plain>(values: *mut [T]) -> Memory {
         debug_assert!(any_bits::<T>());
-        Memory::Lent(Span { ptr: values.cast(), len: values.len() * size_of::<T>() })
+        Memory::Lent(Span { ptr: values.cast(), len: values.len() * T::BYTES })
     }
 
     pub(crate) fn span(&mut self) -> Span {
@@ -177,9 +178,10 @@ impl<T: Plain> Landing<T> {
     /// Zeroed room for `len` values. Fresh pages come zeroed from the system and are first touched by the copy.
     pub(crate) fn new(len: usize) -> Landing<T> {
         if any_bits::<T>() {
+            const { assert!(T::BYTES > 0) };
             Landing::Direct(bytemuck::zeroed_vec(len))
         } else {
-            Landing::Bytes(vec![0; len.checked_mul(size_of::<T>()).expect("a length in bytes")])
+            Landing::Bytes(vec![0; len.checked_mul(T::BYTES).expect("a length in bytes")])
         }
     }
 
@@ -198,11 +200,8 @@ impl<T: Plain> Landing<T> {
 
 /// Values from bytes at any alignment; `Err` holds the index of the first that is no valid `T`.
 pub(crate) fn decode<T: Plain>(bytes: &[u8]) -> Result<Vec<T>, usize> {
-    if size_of::<T>() == 0 {
-        return Ok(Vec::new());
-    }
     let one = |(i, bytes)| bytemuck::checked::try_pod_read_unaligned(bytes).map_err(|_| i);
-    bytes.chunks_exact(size_of::<T>()).enumerate().map(one).collect()
+    bytes.chunks_exact(T::BYTES).enumerate().map(one).collect()
 }
 
 #[cfg(test)]

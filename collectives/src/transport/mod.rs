@@ -14,11 +14,13 @@ pub(crate) mod mpi;
 #[cfg(feature = "mpi")]
 mod mpi_calls;
 #[cfg(feature = "mpi")]
+mod mpi_ledger;
+#[cfg(feature = "mpi")]
 pub(crate) mod mpi_raw;
 pub(crate) mod threads;
 
 use crate::check::Print;
-use crate::failure::Abort;
+use crate::failure::{Abort, Cause, host};
 use memory::Span;
 use std::sync::Arc;
 
@@ -70,9 +72,42 @@ pub(crate) enum Pulled {
     NotYet,
     Landed,
     Bytes(Vec<u8>),
-    /// On its way into the wanted place; ask `landed` with this number.
+    /// On its way; ask `landed` with this number.
     #[cfg(feature = "mpi")]
     Coming(u64),
+}
+
+/// What became of a receive that was `Coming`.
+#[cfg(feature = "mpi")]
+pub(crate) enum Landed {
+    NotYet,
+    InPlace,
+    Bytes(Vec<u8>),
+}
+
+/// A few bytes about a call, outside of its schedule.
+pub(crate) struct Notice {
+    pub from: u32,
+    pub comm: u64,
+    pub seq: u64,
+    pub bytes: Vec<u8>,
+}
+
+/// How a wait went that was not ended by the job's end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Waited {
+    /// Look again.
+    Shortly,
+    /// For long now: ask what the others wait for. (Among threads the transport knows by itself.)
+    #[cfg_attr(not(feature = "mpi"), allow(dead_code))]
+    Long,
+}
+
+/// Two ranks in one call that disagree on the length of a message between them.
+fn wrong_length(me: u32, key: &Key, call: &Call, due: usize, sent: usize) -> Abort {
+    let side = |what: &str, bytes: usize| format!("{} ({what} {bytes} bytes)", call.print.text());
+    let calls = [(me, side("to receive", due)), (key.from, side("has sent", sent))];
+    Abort::new(Cause::Mismatch { host: host().into(), calls })
 }
 
 #[derive(Clone)]
@@ -117,20 +152,20 @@ impl Transport {
         match (self, ticket) {
             (_, Ticket::Thread(loan)) => loan.returned(),
             #[cfg(feature = "mpi")]
-            (Transport::Mpi(job), Ticket::Mpi(id)) => job.sent(*id),
+            (Transport::Mpi(job), Ticket::Mpi(id)) => !matches!(job.landed(*id), Landed::NotYet),
             #[cfg(feature = "mpi")]
             _ => unreachable!("tickets stay with their transport"),
         }
     }
 
     /// Takes the message `key` for rank `me`, if it has come.
-    pub(crate) fn pull(&self, me: u32, key: &Key, want: Want) -> Pulled {
-        each!(self, job => job.pull(me, key, want))
+    pub(crate) fn pull(&self, me: u32, key: &Key, want: Want, call: &Call) -> Pulled {
+        each!(self, job => job.pull(me, key, want, call))
     }
 
     /// Whether a transfer that was `Coming` has landed.
     #[cfg(feature = "mpi")]
-    pub(crate) fn landed(&self, id: u64) -> bool {
+    pub(crate) fn landed(&self, id: u64) -> Landed {
         let Transport::Mpi(job) = self else { unreachable!("nothing is coming among threads") };
         job.landed(id)
     }
@@ -157,8 +192,33 @@ impl Transport {
 
     /// Waits until the epoch is no longer `seen`, a while has passed, or the job ends (`Err`). `call` is where the rank
     /// waits, `on` the ranks that it waits for.
-    pub(crate) fn wait(&self, me: u32, seen: u64, call: &Call, on: &[u32]) -> Result<(), Abort> {
+    pub(crate) fn wait(&self, me: u32, seen: u64, call: &Call, on: impl Fn() -> Vec<u32>) -> Result<Waited, Abort> {
         each!(self, job => job.wait(me, seen, call, on))
+    }
+
+    /// Sends a notice. Notices may be lost, and are not counted.
+    pub(crate) fn notify(&self, to: u32, call: &Call, bytes: &[u8]) {
+        each!(self, job => job.notify(to, call, bytes));
+    }
+
+    /// The next notice that has come.
+    pub(crate) fn notice(&self) -> Option<Notice> {
+        each!(self, job => job.notice())
+    }
+
+    /// Whether this rank has begun a call, and perhaps ended it.
+    pub(crate) fn has_begun(&self, comm: u64, seq: u64) -> bool {
+        each!(self, job => job.has_begun(comm, seq))
+    }
+
+    /// Whether messages that this rank has given away need its help to leave.
+    pub(crate) fn sending(&self) -> bool {
+        each!(self, job => job.sending())
+    }
+
+    /// Sees all messages off, when the job has ended in order.
+    pub(crate) fn drain(&self) {
+        each!(self, job => job.drain());
     }
 
     /// Raises the job's abort flag and gives the abort that stands (the first). Under MPI it does not return.

@@ -44,7 +44,7 @@ pub(super) fn check(code: c_int, call: &str) {
 /// What is wrong, in words.
 pub(super) fn start() -> Result<(), String> {
     if running() {
-        return Ok(());
+        return usable();
     }
     if finished() {
         return Err("MPI was finalized in this process, so no job can run any more".into());
@@ -56,6 +56,24 @@ pub(super) fn start() -> Result<(), String> {
         return Err(format!("MPI grants only {level:?}; physalia needs MPI_THREAD_FUNNELED"));
     }
     OURS.store(true, Ordering::SeqCst);
+    Ok(())
+}
+
+/// Whether this thread may call an MPI that runs already: one job of ours after another, or a program's own.
+fn usable() -> Result<(), String> {
+    let (mut level, mut main) = (0, 0);
+    // SAFETY: MPI runs; both are places for one answer.
+    unsafe {
+        check(ffi::MPI_Query_thread(&mut level), "MPI_Query_thread");
+        check(ffi::MPI_Is_thread_main(&mut main), "MPI_Is_thread_main");
+    }
+    if main == 0 {
+        return Err("MPI was started by another thread of this process: run every job on that one".into());
+    }
+    // SAFETY: a constant.
+    if level < unsafe { ffi::RSMPI_THREAD_FUNNELED } {
+        return Err("MPI was started without MPI_THREAD_FUNNELED, which physalia needs for its workers".into());
+    }
     Ok(())
 }
 

@@ -13,8 +13,9 @@
 //! - No user code runs under the lock.
 
 use super::memory::Span;
-use super::{Call, Key, Payload, Pulled, Ticket, Want};
+use super::{Call, Key, Notice, Payload, Pulled, Ticket, Waited, Want};
 use crate::check::Print;
+use crate::exit::say;
 use crate::failure::{Abort, Cause, host};
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -49,8 +50,9 @@ unsafe impl Send for Loan {}
 unsafe impl Sync for Loan {}
 
 impl Loan {
-    fn claim(&self) -> bool {
-        self.state.compare_exchange(OPEN, CLAIMED, Ordering::Acquire, Ordering::Relaxed).is_ok()
+    /// `None` if the loan was withdrawn.
+    fn claim(&self) -> Option<Claim<'_>> {
+        self.state.compare_exchange(OPEN, CLAIMED, Ordering::Acquire, Ordering::Relaxed).is_ok().then_some(Claim(self))
     }
 
     pub(crate) fn returned(&self) -> bool {
@@ -69,9 +71,33 @@ impl Loan {
     }
 }
 
+/// The right to read lent memory, until it is dropped: whatever happens here, the lender is not left waiting.
+struct Claim<'a>(&'a Loan);
+
+impl Claim<'_> {
+    fn span(&self) -> Span {
+        self.0.span
+    }
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        self.0.state.store(RETURNED, Ordering::Release);
+    }
+}
+
 enum Message {
     Short(Vec<u8>),
     Long(Arc<Loan>),
+}
+
+impl Message {
+    fn len(&self) -> usize {
+        match self {
+            Message::Short(bytes) => bytes.len(),
+            Message::Long(loan) => loan.span.len(),
+        }
+    }
 }
 
 struct Waiting {
@@ -193,30 +219,34 @@ impl Job {
         ticket
     }
 
-    pub(crate) fn pull(&self, me: u32, key: &Key, want: Want) -> Pulled {
-        let message = self.lock().inboxes[me as usize].remove(key);
+    pub(crate) fn pull(&self, me: u32, key: &Key, want: Want, call: &Call) -> Pulled {
+        let Some(message) = self.lock().inboxes[me as usize].remove(key) else { return Pulled::NotYet };
+        if let Want::Into(span) = &want
+            && span.len() != message.len()
+        {
+            self.abort(super::wrong_length(me, key, call, span.len(), message.len()));
+            return Pulled::NotYet; // the next wait gives the abort
+        }
         match (message, want) {
-            (None, _) => Pulled::NotYet,
-            (Some(Message::Short(bytes)), Want::Any) => Pulled::Bytes(bytes),
-            (Some(Message::Short(bytes)), Want::Into(span)) => {
+            (Message::Short(bytes), Want::Any) => Pulled::Bytes(bytes),
+            (Message::Short(bytes), Want::Into(span)) => {
                 // SAFETY: a wanted span is exclusive memory of this rank's flow, which is waiting for it.
                 unsafe { span.fill(super::memory::span_of(&bytes)) };
                 Pulled::Landed
             }
-            (Some(Message::Long(loan)), want) => {
-                if !loan.claim() {
-                    return Pulled::NotYet; // withdrawn: its sender is ending the job
-                }
+            (Message::Long(loan), want) => {
+                // Withdrawn: its sender is ending the job.
+                let Some(claim) = loan.claim() else { return Pulled::NotYet };
                 let pulled = match want {
                     Want::Into(span) => {
                         // SAFETY: the destination is as above; the source is claimed, so its owner waits for the return.
-                        unsafe { span.fill(loan.span) };
+                        unsafe { span.fill(claim.span()) };
                         Pulled::Landed
                     }
                     // SAFETY: claimed, as above.
-                    Want::Any => Pulled::Bytes(unsafe { loan.span.bytes() }.to_vec()),
+                    Want::Any => Pulled::Bytes(unsafe { claim.span().bytes() }.to_vec()),
                 };
-                loan.state.store(RETURNED, Ordering::Release);
+                drop(claim);
                 self.ring(&mut self.lock(), key.from);
                 pulled
             }
@@ -227,10 +257,10 @@ impl Job {
         self.epochs[me as usize].load(Ordering::Acquire)
     }
 
-    pub(crate) fn wait(&self, me: u32, seen: u64, call: &Call, _on: &[u32]) -> Result<(), Abort> {
+    pub(crate) fn wait(&self, me: u32, seen: u64, call: &Call, _on: impl Fn() -> Vec<u32>) -> Result<Waited, Abort> {
         for _ in 0..self.spins {
             if self.epoch(me) != seen {
-                return Ok(());
+                return Ok(Waited::Shortly);
             }
             std::hint::spin_loop();
         }
@@ -239,7 +269,7 @@ impl Job {
         loop {
             // What has landed is good even when the job is ending, so look at it first.
             if self.epoch(me) != seen && state.abort.is_none() {
-                return Ok(());
+                return Ok(Waited::Shortly);
             }
             if let Some(abort) = &state.abort {
                 return Err(abort.clone());
@@ -253,10 +283,31 @@ impl Job {
             let (guard, timeout) = bell.wait_timeout(state, STALL).unwrap_or_else(PoisonError::into_inner);
             state = guard;
             if timeout.timed_out() && state.waits[me as usize].is_some() {
-                eprintln!("physalia: a long wait:{}", state.roll_call());
+                let roll_call = state.roll_call();
+                drop(state); // stderr may be slow
+                say(format_args!("a long wait:{roll_call}"));
+                state = self.lock();
             }
         }
     }
+
+    // Who waits for whom is plain to see here, and senders deliver by themselves: there are no notices and nothing to drain.
+
+    pub(crate) fn notify(&self, _to: u32, _call: &Call, _bytes: &[u8]) {}
+
+    pub(crate) fn notice(&self) -> Option<Notice> {
+        None
+    }
+
+    pub(crate) fn has_begun(&self, _comm: u64, _seq: u64) -> bool {
+        true
+    }
+
+    pub(crate) fn sending(&self) -> bool {
+        false
+    }
+
+    pub(crate) fn drain(&self) {}
 
     /// Rank `me` is back from its body.
     pub(crate) fn rank_ended(&self, me: u32) {

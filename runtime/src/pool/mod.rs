@@ -14,6 +14,7 @@ use physalia_collectives::poll_here;
 use physalia_topology::{CpuSet, Plan, sys};
 use std::cell::RefCell;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 pub(crate) use crossbeam::utils::CachePadded;
 pub(crate) use rayon::prelude as parallel;
@@ -22,6 +23,8 @@ pub(crate) use rayon::prelude as parallel;
 pub struct Pool {
     rayon: Arc<rayon::ThreadPool>,
     threads: usize,
+    /// The rank's own thread is worker 0, so only the pool's threads can hand it work.
+    with_this: bool,
     abort: AbortFlag,
 }
 
@@ -38,6 +41,30 @@ struct Home {
     rayon: Arc<rayon::ThreadPool>,
 }
 
+/// Set when a closure on one worker has panicked, so that the others need not do work of which nobody sees the result.
+#[derive(Default)]
+pub(crate) struct Failed(AtomicBool);
+
+impl Failed {
+    pub(crate) fn raised(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Runs `f`, and notes it if that panics.
+    pub(crate) fn watch<R>(&self, f: impl FnOnce() -> R) -> R {
+        struct Guard<'a>(&'a Failed);
+        impl Drop for Guard<'_> {
+            fn drop(&mut self) {
+                self.0.0.store(true, Ordering::Relaxed);
+            }
+        }
+        let guard = Guard(self);
+        let value = f();
+        std::mem::forget(guard);
+        value
+    }
+}
+
 thread_local!(static HOME: RefCell<Option<Home>> = const { RefCell::new(None) });
 
 impl Pool {
@@ -51,11 +78,11 @@ impl Pool {
         let known = HOME.with_borrow(|home| {
             home.as_ref().filter(|h| h.seat_cores == (seat, cores.clone())).map(|h| h.rayon.clone())
         });
-        let rayon = match known {
-            Some(rayon) => rayon,
+        let (rayon, with_this) = match known {
+            Some(rayon) => (rayon, true),
             None => build(seat, &cores)?,
         };
-        Ok(Pool { rayon, threads, abort })
+        Ok(Pool { rayon, threads, with_this, abort })
     }
 
     /// The number of workers.
@@ -66,22 +93,28 @@ impl Pool {
     /// Runs `f` in the pool: rayon's `join`, `scope` and parallel iterators inside it work on this rank's workers. Local.
     ///
     /// # Panics
-    /// As `f` does.
+    /// As `f` does. On a thread that is neither the rank's nor one of its workers: the rank's own thread is one of the
+    /// workers, and it may be waiting for just that thread.
     pub fn local<R: Send>(&self, f: impl FnOnce() -> R + Send) -> R {
+        assert!(
+            !self.with_this || self.rayon.current_thread_index().is_some(),
+            "a rank's workers are used on a thread that is not the rank's: do it on the rank's thread, or in World::local"
+        );
         self.rayon.install(|| local(f))
     }
 
     /// Gives each item to a worker, in no order, as workers become free. The rank's own thread works too and lets
     /// communication progress between its items. Once the job is ending, items that have not begun are left out: what
-    /// they would have made is never seen, since the next collective returns the abort. Local.
+    /// they would have made is never seen, since the next collective returns the abort. Likewise once `f` has panicked. Local.
     ///
     /// # Panics
     /// As `f` does.
     pub fn each<I: Send>(&self, items: Vec<I>, f: impl Fn(usize, I) + Sync) {
+        let failed = Failed::default();
         self.local(|| {
             items.into_par_iter().enumerate().with_max_len(1).for_each(|(i, item)| {
-                if !self.abort.raised() {
-                    f(i, item);
+                if !self.abort.raised() && !failed.raised() {
+                    failed.watch(|| f(i, item));
                     poll_here();
                 }
             });
@@ -105,7 +138,11 @@ impl Pool {
     }
 }
 
-fn build(seat: Option<Seat>, cores: &[Option<u32>]) -> Result<Arc<rayon::ThreadPool>, rayon::ThreadPoolBuildError> {
+/// A new pool, and whether this thread is its worker 0.
+fn build(
+    seat: Option<Seat>,
+    cores: &[Option<u32>],
+) -> Result<(Arc<rayon::ThreadPool>, bool), rayon::ThreadPoolBuildError> {
     let free = HOME.with_borrow(Option::is_none) && rayon::current_thread_index().is_none();
     let places = cores.to_vec();
     let mut builder = rayon::ThreadPoolBuilder::new().num_threads(cores.len()).start_handler(move |i| {
@@ -122,7 +159,7 @@ fn build(seat: Option<Seat>, cores: &[Option<u32>]) -> Result<Arc<rayon::ThreadP
         let home = Home { seat_cores: (seat, cores.to_vec()), rayon: rayon.clone() };
         HOME.set(Some(home));
     }
-    Ok(rayon)
+    Ok((rayon, free))
 }
 
 /// Pins this thread. A core that the system refuses (it was taken away meanwhile) leaves the thread where it may run.

@@ -19,6 +19,7 @@ pub(super) fn bodies() -> Vec<Body> {
         bad("panic_on_a_worker", panic_on_a_worker, 1, &["panicked: index 99999 (at tests/"]),
         bad("err_while_others_wait", err_while_others_wait, 1, &["rank 1 on HOST: No such file", "(at tests/"]),
         bad("err_while_others_compute", err_while_others_compute, 1, &["rank 1 on HOST: No such file"]),
+        bad("agreed_alone", agreed_alone, 1, &["rank 1 on HOST: no disk"]),
         bad("agreed_failure", agreed_failure, 1, &["rank 1 on HOST: no disk"]),
         bad("early_ok", early_ok, 1, &["barrier of ()", "the end of the body"]),
         bad(
@@ -36,10 +37,25 @@ pub(super) fn bodies() -> Vec<Body> {
         bad("exit_while_others_compute", exit_while_others_compute, 70, &["rank 1 on HOST: called exit"]),
         bad("another_type", another_type, 1, &["all_reduce of (u32, Sum)", "all_reduce of (u64, Sum)"]),
         bad("another_line", another_line, 1, &["ends.rs:", "broadcast of u32"]),
+        bad("another_closure", another_closure, 1, &["all_reduce of (u32, By<", "is there with another closure"]),
+        bad("another_plan", another_plan, 1, &["start of the plan made in call of u8 ["]),
+        bad("another_halo_plan", another_halo_plan, 1, &["start of the plan made in call of f64 ["]),
         bad("another_length", another_length, 1, &["all_reduce_into", "[4, 0]", "[5, 0]"]),
         bad("another_range", another_range, 1, &["par sum of u64 [0, 10]", "par sum of u64 [0, 11]"]),
         bad("another_root", another_root, 1, &["broadcast of u32 [0, 1]", "broadcast of u32 [1, 1]"]),
         bad("all_wait_for_another", all_wait_for_another, 1, &["scatter of u32", "broadcast of u32"]),
+        bad(
+            "each_in_another_communicator",
+            each_in_another_communicator,
+            1,
+            &["wait for each other", "in the end of with_split of ()", "in barrier of ()"],
+        ),
+        bad(
+            "long_messages_that_nobody_receives",
+            long_messages_that_nobody_receives,
+            1,
+            &["wait for each other", "in broadcast_into of u8", "in barrier of ()"],
+        ),
         bad("panic_inside_overlap", panic_inside_overlap, 1, &["rank 0 on HOST: panicked: inside"]),
         bad("collective_in_drop", collective_in_drop, 1, &["rank 0 on HOST: panicked: unwinding"]),
         bad(
@@ -90,7 +106,8 @@ fn panic_while_others_are_deaf(world: &mut World) -> Outcome<()> {
 }
 
 fn panic_on_a_worker(world: &mut World) -> Outcome<()> {
-    world.par(0..1 << 20).map(|i| if i == 99_999 { panic!("index {i}") } else { i }).sum()?;
+    // The rest would take hours.
+    world.par(0..1 << 44).map(|i| if i == 99_999 { panic!("index {i}") } else { i as f64 }).sum()?;
     Ok(())
 }
 
@@ -106,6 +123,14 @@ fn err_while_others_compute(world: &mut World) -> Outcome<()> {
         std::fs::read("/nonexistent")?;
     }
     compute(world)
+}
+
+/// What a world made alone has agreed on, the others know nothing of.
+fn agreed_alone(world: &mut World) -> Outcome<()> {
+    if second(world) {
+        World::alone().agree(Err::<(), _>("no disk"))?;
+    }
+    Ok(world.barrier()?)
 }
 
 fn agreed_failure(world: &mut World) -> Outcome<()> {
@@ -177,6 +202,46 @@ fn another_line(world: &mut World) -> Outcome<()> {
     Ok(())
 }
 
+fn another_closure(world: &mut World) -> Outcome<()> {
+    fn all<F: Fn(u32, u32) -> u32 + 'static>(world: &mut World, f: F) -> Outcome<()> {
+        world.all_reduce(1, By(f))?;
+        Ok(())
+    }
+    if second(world) { all(world, |a, b| a.min(b)) } else { all(world, |a, b| a.max(b)) }
+}
+
+/// Two plans made on one line, of the same lengths: started in another order they would take each other's values.
+fn another_plan(world: &mut World) -> Outcome<()> {
+    let (me, ranks) = (world.rank(), world.size());
+    let ring = ([Link { rank: (me + 1) % ranks, len: 9 }], [Link { rank: (me + ranks - 1) % ranks, len: 9 }]);
+    let mut plans = Vec::new();
+    for _ in 0..2 {
+        plans.push(world.exchange_plan::<u8>(&ring.0, &ring.1)?);
+    }
+    if second(world) {
+        plans.reverse();
+    }
+    for plan in &mut plans {
+        plan.start(world)?;
+    }
+    Ok(())
+}
+
+fn another_halo_plan(world: &mut World) -> Outcome<()> {
+    let mut fields = Vec::new();
+    for _ in 0..2 {
+        let field = Field::<f64, 2>::new(world, Grid::new([16, 16]))?;
+        fields.push((HaloPlan::new(world, &field)?, field));
+    }
+    if second(world) {
+        fields.reverse();
+    }
+    for (plan, field) in &mut fields {
+        plan.start(world, field)?.finish(field)?;
+    }
+    Ok(())
+}
+
 fn another_length(world: &mut World) -> Outcome<()> {
     let mut buf = vec![1u8; if second(world) { 5 } else { 4 }];
     world.all_reduce_into(&mut buf, Sum)?;
@@ -203,6 +268,28 @@ fn all_wait_for_another(world: &mut World) -> Outcome<()> {
         world.broadcast(0, 0u32)?;
     }
     Ok(())
+}
+
+/// Rank 1 leaves a split by a failure that it does not pass on; the others wait for it at the split's end, it for them in a
+/// barrier of all.
+fn each_in_another_communicator(world: &mut World) -> Outcome<()> {
+    let leaves = second(world);
+    let result = world.with_split(0, |_| if leaves { Err(Failure::msg("never mind")) } else { Ok(()) });
+    assert_eq!(result.is_err(), leaves);
+    Ok(world.barrier()?)
+}
+
+/// As above, where what is waited for is that a long message is received, too.
+fn long_messages_that_nobody_receives(world: &mut World) -> Outcome<()> {
+    let leaves = second(world);
+    let pair = u32::from(world.rank() < 2);
+    let send = |sub: &mut World| match (pair, leaves) {
+        (0, _) => Ok(()),
+        (_, true) => Err(Failure::msg("never mind")),
+        (_, false) => Ok(sub.broadcast_into(0, &mut vec![1u8; 1 << 20])?),
+    };
+    world.with_split(pair, send).ok();
+    Ok(world.barrier()?)
 }
 
 fn panic_inside_overlap(world: &mut World) -> Outcome<()> {

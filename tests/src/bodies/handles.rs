@@ -3,13 +3,15 @@
 
 use crate::{Body, well};
 use physalia::prelude::*;
+use std::time::Duration;
 
 pub(super) fn bodies() -> Vec<Body> {
     use self as h;
     well![
         h::pendings_in_any_order,
         h::forgotten_and_dropped_pendings_land,
-        h::overlap_survives_swaps_and_forgotten_tickets
+        h::overlap_survives_swaps_and_forgotten_tickets,
+        h::what_was_given_away_leaves_while_its_sender_computes
     ]
 }
 
@@ -56,5 +58,28 @@ fn overlap_survives_swaps_and_forgotten_tickets(world: &mut World) -> Outcome<()
     let expected: Vec<u64> =
         (0..n as u64).flat_map(|r| (0..block as u64).map(move |i| 1_000_000 * r + me * block as u64 + i)).collect();
     assert!(forgotten == expected && waited == expected);
+    Ok(())
+}
+
+/// Rank 0 gives a long message away and computes until rank 1 says that it has it.
+fn what_was_given_away_leaves_while_its_sender_computes(world: &mut World) -> Outcome<()> {
+    let job = world.from_root(|| Ok::<_, String>(std::process::id()))?;
+    let there = std::env::temp_dir().join(format!("physalia-{job}-{}-there", world.size()));
+    let text = world.from_root(|| Ok::<_, String>("x".repeat(3 << 20)))?;
+    if world.rank() == 1 {
+        std::fs::write(&there, "there")?;
+    }
+    if world.rank() == 0 && world.size() > 1 {
+        let look = |_, ()| {
+            if !there.exists() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        };
+        world.each(vec![(); 8000], look);
+        assert!(there.exists(), "rank 1 has still not received what was sent 8 s ago");
+    }
+    world.barrier()?;
+    world.on_root(|| std::fs::remove_file(&there).ok());
+    assert_eq!(text.len(), 3 << 20);
     Ok(())
 }

@@ -1,0 +1,133 @@
+//! Proof that ranks which are processes wait for each other: edge chasing (Chandy, Misra and Haas 1983, the AND model).
+//!
+//! A rank that waits for a flow begins no other call before the flow has ended. A flow takes its next step when *all*
+//! messages of the step have come; it ends when, besides, all its own long messages have been received. So what waits is a
+//! flow's next step or its end, and what it waits for, an *edge*, is the next step of the peer's flow of that call; or,
+//! where the peer has not begun that call, the end of the flow that the peer waits for. A cycle of edges never resolves.
+//!
+//! A rank that has waited for long sends a probe along its edges. Who receives one
+//!
+//! - drops it if there is no edge: it has done its part (the message is on its way), or it computes;
+//! - passes it on along the edges of what the sender waits for;
+//! - has the proof if the probe is its own and it still waits as it did when it sent it. It ends the job and prints the cycle.
+//!
+//! Each edge was there when the probe went over it, and it stays as long as the edge behind it does; so when the probe comes
+//! back they were all there at once, and stay. Nobody is blamed for being slow: one rank of the cycle that computes, and no
+//! probe comes back. To keep probes few, a rank drops those of ranks above it: the lowest of a cycle has its own come back.
+
+use crate::failure::{Abort, Cause, host};
+use crate::flow::{Due, Flow};
+use crate::rank::Rank;
+use serde::{Deserialize, Serialize};
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, HashSet};
+
+/// So many bytes of the cycle are told; a longer probe could no longer leave by itself.
+const TOLD: usize = 2000;
+
+/// What waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+enum What {
+    Step,
+    End,
+}
+
+/// A communicator's call on this rank, and what of it waits.
+type Node = ((u64, u64), What);
+
+/// Asks the rank that it is sent to, about the call that it is sent with: do you wait, too?
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Probe {
+    origin: u32,
+    /// How often the origin has asked.
+    round: u64,
+    /// Since when (its epoch) and in which call the origin waits, and for what it sent the probe.
+    epoch: u64,
+    call: (u64, u64),
+    what: What,
+    /// What the sender waits for.
+    due: Due,
+    /// Who waits in what, along the way.
+    told: String,
+}
+
+/// A rank's part in the chase.
+#[derive(Default)]
+pub(crate) struct Chaser {
+    round: Cell<u64>,
+    /// By origin: its latest round, and from where that round's probe has been passed on.
+    passed: RefCell<HashMap<u32, (u64, HashSet<Node>)>>,
+}
+
+impl Chaser {
+    /// Begins a round: this rank has waited for the end of `flow` for long.
+    pub(crate) fn ask(&self, rank: &Rank, flow: &Flow) {
+        self.round.set(self.round.get() + 1);
+        for (to, due) in flow.dues() {
+            let probe = Probe {
+                origin: rank.me,
+                round: self.round.get(),
+                epoch: rank.transport.epoch(rank.me),
+                call: call_of(flow),
+                what: if matches!(due, Due::Send(_)) { What::Step } else { What::End },
+                due,
+                told: String::new(),
+            };
+            send(rank, flow, to, probe);
+        }
+    }
+
+    /// Answers the probes that have come while this rank waits for the end of `waited`.
+    pub(crate) fn answer(&self, rank: &Rank, waited: &RefCell<Flow>) {
+        while let Some(notice) = rank.transport.notice() {
+            let Ok(probe) = postcard::from_bytes::<Probe>(&notice.bytes) else { continue };
+            if probe.origin > rank.me || waited.borrow().done() {
+                continue;
+            }
+            let begun = rank.flow_of(notice.comm, notice.seq);
+            let (flow, what) = match &begun {
+                Some(flow) if flow.borrow().has_done(notice.from, probe.due) => continue,
+                Some(flow) => (&**flow, What::Step),
+                None if rank.transport.has_begun(notice.comm, notice.seq) => continue, // and it is done
+                None => (waited, What::End),
+            };
+            let flow = flow.borrow();
+            let call = call_of(&flow);
+            if probe.origin == rank.me
+                && (probe.epoch, probe.call) == (rank.transport.epoch(rank.me), call)
+                // The end waits for all that the next step waits for.
+                && (what == What::End || probe.what == What::Step)
+            {
+                rank.transport.abort(Abort::new(Cause::Stuck { roll_call: probe.told }));
+                return;
+            }
+            if self.first(&probe, (call, what)) {
+                let edges = flow.dues().filter(|(_, due)| what == What::End || matches!(due, Due::Send(_)));
+                edges.for_each(|(to, due)| send(rank, &flow, to, Probe { due, ..probe.clone() }));
+            }
+        }
+    }
+
+    /// Whether this round's probe has not been passed on from here.
+    fn first(&self, probe: &Probe, from: Node) -> bool {
+        let mut passed = self.passed.borrow_mut();
+        let (round, before) = passed.entry(probe.origin).or_default();
+        if *round != probe.round {
+            (*round, *before) = (probe.round, HashSet::new());
+        }
+        before.insert(from)
+    }
+}
+
+fn call_of(flow: &Flow) -> (u64, u64) {
+    (flow.call.comm, flow.call.seq)
+}
+
+fn send(rank: &Rank, flow: &Flow, to: u32, mut probe: Probe) {
+    let line = format!("\n  rank {} on {} waits for rank {to} in {}", rank.me, host(), flow.call.print.text());
+    if probe.told.len() + line.len() <= TOLD {
+        probe.told += &line;
+    }
+    let bytes = postcard::to_stdvec(&probe).expect("a probe can be written to memory");
+    rank.transport.notify(to, &flow.call, &bytes);
+}
