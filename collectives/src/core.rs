@@ -63,8 +63,13 @@ impl Core {
         self.seq.get()
     }
 
+    /// The place of one of its members, by its rank of the job.
+    pub(crate) fn place(&self, rank: u32) -> usize {
+        self.members.iter().position(|&m| m == rank).expect("a member")
+    }
+
     /// Begins the next call of this communicator.
-    pub(crate) fn start(&self, print: Print, cargo: Cargo) -> Result<Rc<RefCell<Flow>>, Abort> {
+    pub(crate) fn begin(&self, print: Print) -> Result<Call, Abort> {
         assert!(!local::inside() || self.size() == 1, "a collective inside local code (par, pool, on_root)");
         // `mem::replace` can carry a communicator out of the call that ends it.
         assert!(!self.ended.get(), "a collective on a communicator that has ended");
@@ -74,7 +79,12 @@ impl Core {
         }
         let seq = self.seq.replace(self.seq.get() + 1);
         self.rolling.set(roll(self.rolling.get(), &print));
-        let call = Call { comm: self.id, seq, print, rolling: self.rolling.get() };
+        Ok(Call { comm: self.id, seq, print, rolling: self.rolling.get() })
+    }
+
+    /// Begins the next call of this communicator, and its messages.
+    pub(crate) fn start(&self, print: Print, cargo: Cargo) -> Result<Rc<RefCell<Flow>>, Abort> {
+        let call = self.begin(print)?;
         self.rank.transport.enter(self.rank.me, &call, &self.members)?;
         let flow = self.rank.add(Flow::new(call, self.members.clone(), cargo));
         // From the first message on, peers may use the flow's memory: a panic must not carry it away.
@@ -96,6 +106,9 @@ impl Core {
 
     /// One blob of each rank to every rank, in their order. ⌈log₂ p⌉ messages a rank.
     pub(crate) fn all_blobs(&self, print: Print, mine: Vec<u8>) -> Result<Vec<Vec<u8>>, Abort> {
+        if let Some(posting) = self.posting(print)? {
+            return posting.all_gather(mine);
+        }
         let mut blobs: Blobs = vec![None; self.size()];
         blobs[self.me] = Some(mine);
         let steps = dissemination::all_gather(self.me, self.size());
@@ -104,6 +117,9 @@ impl Core {
     }
 
     pub(crate) fn barrier(&self, print: Print) -> Result<(), Abort> {
+        if let Some(posting) = self.posting(print)? {
+            return posting.barrier();
+        }
         let steps = dissemination::barrier(self.me, self.size());
         self.run(print, Cargo { steps, ..Cargo::default() }).map(drop)
     }

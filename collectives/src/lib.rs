@@ -34,6 +34,7 @@ mod ops;
 mod overlap;
 mod pending;
 mod plain;
+mod posting;
 mod rank;
 mod stuck;
 #[allow(unsafe_code)]

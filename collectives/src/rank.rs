@@ -1,8 +1,9 @@
 //! One rank of a job, as all its communicators see it: the transport, and the table of flows under way.
 
 use crate::failure::{Abort, Cause, host, seat_here, take_panic};
-use crate::flow::Flow;
+use crate::flow::{Due, Flow};
 use crate::stuck::Chaser;
+use crate::transport::board::Board;
 use crate::transport::{Transport, Waited};
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
@@ -18,7 +19,9 @@ pub(crate) struct Rank {
     pub called: u32,
     /// All flows that are not done, of every communicator.
     flows: RefCell<Vec<Rc<RefCell<Flow>>>>,
-    chaser: Chaser,
+    pub chaser: Chaser,
+    /// The board of all ranks of the job, if they share a host.
+    board: Option<Board>,
     sent_bytes: Cell<u64>,
     polled: Cell<Instant>,
 }
@@ -27,12 +30,14 @@ thread_local!(static HERE: RefCell<Weak<Rank>> = const { RefCell::new(Weak::new(
 
 impl Rank {
     pub(crate) fn new(transport: Transport, me: u32) -> Rc<Rank> {
+        let board = transport.board(me);
         Rc::new(Rank {
             transport,
             me,
             called: seat_here().map_or(me, |seat| seat.rank()),
             flows: RefCell::default(),
             chaser: Chaser::default(),
+            board,
             sent_bytes: Cell::new(0),
             polled: Cell::new(Instant::now()),
         })
@@ -49,6 +54,20 @@ impl Rank {
 
     pub(crate) fn sent_bytes(&self) -> u64 {
         self.sent_bytes.get()
+    }
+
+    pub(crate) fn board(&self) -> Option<&Board> {
+        self.board.as_ref()
+    }
+
+    /// Whether this rank has done what another waits for on the board.
+    pub(crate) fn has_posted(&self, due: Due) -> bool {
+        let board = self.board.as_ref().expect("who waits on a board shares it with us");
+        match due {
+            Due::Post(step) => board.has_posted(step),
+            Due::Read(step) => board.is_through(step),
+            Due::Send(_) | Due::Receive(_) => unreachable!("a board has no messages"),
+        }
     }
 
     /// Puts a flow into the table. Its memory belongs to the table from here on, before anybody can be told of it.
@@ -92,7 +111,7 @@ impl Rank {
             let on = || flow.borrow().dues().map(|due| due.0).collect();
             match self.transport.wait(self.me, seen, &call, on) {
                 Ok(Waited::Shortly) => {}
-                Ok(Waited::Long) => self.chaser.ask(self, &flow.borrow()),
+                Ok(Waited::Long) => self.chaser.ask(self, flow),
                 Err(abort) => {
                     self.advance(); // what has landed is good even when the job is ending
                     return if flow.borrow().done() { Ok(()) } else { Err(abort) };

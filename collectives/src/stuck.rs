@@ -18,6 +18,7 @@
 use crate::failure::{Abort, Cause, host};
 use crate::flow::{Due, Flow};
 use crate::rank::Rank;
+use crate::transport::Call;
 use serde::{Deserialize, Serialize};
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
@@ -51,6 +52,43 @@ struct Probe {
     told: String,
 }
 
+/// What a rank waits for: the end of a flow, or others on a board.
+pub(crate) trait Waits {
+    fn call(&self) -> Call;
+    fn over(&self) -> bool;
+    fn dues(&self) -> Vec<(u32, Due)>;
+}
+
+impl Waits for RefCell<Flow> {
+    fn call(&self) -> Call {
+        self.borrow().call
+    }
+    fn over(&self) -> bool {
+        self.borrow().done()
+    }
+    fn dues(&self) -> Vec<(u32, Due)> {
+        self.borrow().dues().collect()
+    }
+}
+
+/// A wait on a board.
+pub(crate) struct Watch {
+    pub call: Call,
+    pub missing: Vec<(u32, Due)>,
+}
+
+impl Waits for Watch {
+    fn call(&self) -> Call {
+        self.call
+    }
+    fn over(&self) -> bool {
+        self.missing.is_empty()
+    }
+    fn dues(&self) -> Vec<(u32, Due)> {
+        self.missing.clone()
+    }
+}
+
 /// A rank's part in the chase.
 #[derive(Default)]
 pub(crate) struct Chaser {
@@ -60,39 +98,41 @@ pub(crate) struct Chaser {
 }
 
 impl Chaser {
-    /// Begins a round: this rank has waited for the end of `flow` for long.
-    pub(crate) fn ask(&self, rank: &Rank, flow: &Flow) {
+    /// Begins a round: this rank has waited for long.
+    pub(crate) fn ask(&self, rank: &Rank, waited: &dyn Waits) {
         self.round.set(self.round.get() + 1);
-        for (to, due) in flow.dues() {
+        for (to, due) in waited.dues() {
             let probe = Probe {
                 origin: rank.me,
                 round: self.round.get(),
                 epoch: rank.transport.epoch(rank.me),
-                call: call_of(flow),
+                call: number(waited),
                 what: if matches!(due, Due::Send(_)) { What::Step } else { What::End },
                 due,
                 told: String::new(),
             };
-            send(rank, flow, to, probe);
+            send(rank, waited, to, probe);
         }
     }
 
-    /// Answers the probes that have come while this rank waits for the end of `waited`.
-    pub(crate) fn answer(&self, rank: &Rank, waited: &RefCell<Flow>) {
+    /// Answers the probes that have come while this rank waits.
+    pub(crate) fn answer(&self, rank: &Rank, waited: &dyn Waits) {
         while let Some(notice) = rank.transport.notice() {
             let Ok(probe) = postcard::from_bytes::<Probe>(&notice.bytes) else { continue };
-            if probe.origin > rank.me || waited.borrow().done() {
+            if probe.origin > rank.me || waited.over() {
                 continue;
             }
             let begun = rank.flow_of(notice.comm, notice.seq);
-            let (flow, what) = match &begun {
-                Some(flow) if flow.borrow().has_done(notice.from, probe.due) => continue,
-                Some(flow) => (&**flow, What::Step),
-                None if rank.transport.has_begun(notice.comm, notice.seq) => continue, // and it is done
-                None => (waited, What::End),
+            let (waits, what): (&dyn Waits, What) = match (&begun, probe.due) {
+                // A rank that waits posts nothing more before its wait has ended.
+                (_, Due::Post(_) | Due::Read(_)) if rank.has_posted(probe.due) => continue,
+                (_, Due::Post(_) | Due::Read(_)) => (waited, What::End),
+                (Some(flow), due) if flow.borrow().has_done(notice.from, due) => continue,
+                (Some(flow), _) => (&**flow, What::Step),
+                (None, _) if rank.transport.has_begun(notice.comm, notice.seq) => continue, // and it is done
+                (None, _) => (waited, What::End),
             };
-            let flow = flow.borrow();
-            let call = call_of(&flow);
+            let call = number(waits);
             if probe.origin == rank.me
                 && (probe.epoch, probe.call) == (rank.transport.epoch(rank.me), call)
                 // The end waits for all that the next step waits for.
@@ -102,8 +142,9 @@ impl Chaser {
                 return;
             }
             if self.first(&probe, (call, what)) {
-                let edges = flow.dues().filter(|(_, due)| what == What::End || matches!(due, Due::Send(_)));
-                edges.for_each(|(to, due)| send(rank, &flow, to, Probe { due, ..probe.clone() }));
+                let dues = waits.dues().into_iter();
+                let edges = dues.filter(|(_, due)| what == What::End || matches!(due, Due::Send(_)));
+                edges.for_each(|(to, due)| send(rank, waits, to, Probe { due, ..probe.clone() }));
             }
         }
     }
@@ -119,15 +160,17 @@ impl Chaser {
     }
 }
 
-fn call_of(flow: &Flow) -> (u64, u64) {
-    (flow.call.comm, flow.call.seq)
+fn number(waits: &dyn Waits) -> (u64, u64) {
+    let call = waits.call();
+    (call.comm, call.seq)
 }
 
-fn send(rank: &Rank, flow: &Flow, to: u32, mut probe: Probe) {
-    let line = format!("\n  rank {} on {} waits for rank {to} in {}", rank.me, host(), flow.call.print.text());
+fn send(rank: &Rank, waits: &dyn Waits, to: u32, mut probe: Probe) {
+    let call = waits.call();
+    let line = format!("\n  rank {} on {} waits for rank {to} in {}", rank.me, host(), call.print.text());
     if probe.told.len() + line.len() <= TOLD {
         probe.told += &line;
     }
     let bytes = postcard::to_stdvec(&probe).expect("a probe can be written to memory");
-    rank.transport.notify(to, &flow.call, &bytes);
+    rank.transport.notify(to, &call, &bytes);
 }

@@ -39,14 +39,29 @@ layouts! {
     eight_ranks_of_two: 8, 2;
 }
 
+/// A process of its own, with a board or without.
+fn bodies(names: &[&str], ranks: &str, board: &str) -> clock::Ended {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bodies"));
+    command.args(names).env("PHYSALIA_RANKS", ranks).env("PHYSALIA_THREADS", "2").env("PHYSALIA_BOARD", board);
+    clock::run(&mut command, Duration::from_secs(60))
+}
+
+/// What goes by the board goes by messages, too: as it must between hosts.
+#[test]
+fn all_bodies_without_a_board() {
+    let names: Vec<&str> = all().iter().filter(|b| b.end == End::Well).map(|b| b.name).collect();
+    for ranks in ["2", "3", "8"] {
+        let ended = bodies(&names, ranks, "off");
+        assert_eq!((ended.code, ended.stdout.lines().count()), (Some(0), names.len()), "{ended:?}");
+    }
+}
+
 /// Each in a process of its own: some leave it.
 #[test]
 fn bad_ends_have_their_code_and_words() {
-    for ranks in ["2", "5"] {
+    for (ranks, board) in [("2", "on"), ("5", "on"), ("2", "off"), ("5", "off")] {
         for body in all().into_iter().filter(|b| matches!(b.end, End::Badly { .. })) {
-            let mut command = Command::new(env!("CARGO_BIN_EXE_bodies"));
-            command.arg(body.name).env("PHYSALIA_RANKS", ranks).env("PHYSALIA_THREADS", "2");
-            check_bad_end(&body, &clock::run(&mut command, Duration::from_secs(30)));
+            check_bad_end(&body, &bodies(&[body.name], ranks, board));
         }
     }
 }

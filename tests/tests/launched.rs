@@ -12,11 +12,17 @@ fn mpirun(ranks: u32, threads: u32, names: &[&str]) -> clock::Ended {
 }
 
 fn launch(ranks: u32, threads: u32, program: &str, words: &[&str]) -> clock::Ended {
+    launch_with(ranks, threads, program, words, "on")
+}
+
+/// `board`: whether the ranks share memory (`on`), or have messages only, as between hosts (`off`).
+fn launch_with(ranks: u32, threads: u32, program: &str, words: &[&str], board: &str) -> clock::Ended {
     let mut command = Command::new("mpirun");
     // As root in a container, and with more ranks than cores, Open MPI wants to be told that this is meant.
     command.envs([("OMPI_ALLOW_RUN_AS_ROOT", "1"), ("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1")]);
     command.env("OMPI_MCA_rmaps_base_oversubscribe", "1");
     command.env("PHYSALIA_THREADS", threads.to_string());
+    command.env("PHYSALIA_BOARD", board);
     command.args(["--bind-to", "none", "-n", &ranks.to_string(), program]).args(words);
     clock::run(&mut command, Duration::from_secs(120))
 }
@@ -60,7 +66,20 @@ fn all_bodies_on_one_to_eight_ranks() {
 #[test]
 fn bad_ends_have_their_code_and_words() {
     for body in all().into_iter().filter(|b| b.end != End::Well) {
-        check_bad_end(&body, &mpirun(3, 1, &[body.name]));
+        for board in ["on", "off"] {
+            check_bad_end(&body, &launch_with(3, 1, BODIES, &[body.name], board));
+        }
+    }
+}
+
+/// What goes by the board goes by messages, too: as it must between hosts.
+#[test]
+fn all_bodies_without_a_board() {
+    let names: Vec<&str> = well().iter().map(|b| b.name).collect();
+    for ranks in [2, 3, 8] {
+        let ended = launch_with(ranks, 1, BODIES, &names, "off");
+        let good = ended.stdout.lines().filter(|line| line.starts_with("ok ")).count();
+        assert_eq!((ended.code, good), (Some(0), names.len()), "{ended:?}");
     }
 }
 

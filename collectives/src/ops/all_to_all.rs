@@ -3,6 +3,8 @@
 use crate::algo::direct;
 use crate::borrow;
 use crate::check::Print;
+use crate::posting;
+use crate::transport::memory::Landing;
 use crate::{Abort, Comm, Parts, Plain};
 use std::panic::Location;
 
@@ -21,6 +23,12 @@ impl Comm {
         let (core, ranks) = (&self.core, self.core.size());
         assert!(send.len().is_multiple_of(ranks), "{} elements in one block for each of {ranks} ranks", send.len());
         let print = Print::new::<T>("all_to_all", [send.len() as u64, 0], Location::caller());
+        if posting::suits::<T>()
+            && let Some(posting) = core.posting(print)?
+        {
+            let mut landing = Landing::<T>::new(send.len()).checked().expect("any bits are a value");
+            return posting.all_to_all(send, &mut landing).map(|()| landing);
+        }
         let (block, bytes) = (send.len() / ranks, size_of_val(send) / ranks);
         let place = |q: usize| Some(q * bytes..(q + 1) * bytes);
         let steps = direct::exchange(core.me, ranks, place, place);

@@ -5,6 +5,7 @@ use crate::algo::{Piece, binomial};
 use crate::borrow;
 use crate::check::Print;
 use crate::flow::Cargo;
+use crate::posting;
 use crate::{Abort, Comm, Plain};
 use std::panic::Location;
 
@@ -37,13 +38,22 @@ impl Comm {
     #[track_caller]
     pub fn broadcast_into<T: Plain>(&mut self, root: u32, buf: &mut [T]) -> Result<(), Abort> {
         let print = Print::new::<T>("broadcast_into", [root.into(), buf.len() as u64], Location::caller());
+        let root = self.check_root(root);
+        if posting::suits::<T>()
+            && let Some(posting) = self.core.posting(print)?
+        {
+            return posting.broadcast(root, buf);
+        }
         let piece = Piece::Span { memory: 0, start: 0, len: size_of_val(buf) };
-        let steps = binomial::broadcast(self.core.me, self.check_root(root), self.core.size(), piece);
+        let steps = binomial::broadcast(self.core.me, root, self.core.size(), piece);
         borrow::in_place(&self.core, print, steps, buf)
     }
 
     /// The root's blob on all ranks.
     pub(crate) fn blob_from(&self, print: Print, root: usize, mine: Option<Vec<u8>>) -> Result<Vec<u8>, Abort> {
+        if let Some(posting) = self.core.posting(print)? {
+            return posting.bytes_from(root, mine);
+        }
         let steps = binomial::broadcast(self.core.me, root, self.core.size(), Piece::Blob(0));
         let cargo = self.core.run(print, Cargo { steps, blobs: vec![mine], ..Cargo::default() })?;
         Ok(cargo.blobs.into_iter().next().flatten().expect("the root's blob has come"))

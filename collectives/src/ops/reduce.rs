@@ -9,6 +9,7 @@ use super::{bytes, value, values};
 use crate::algo::{binomial, direct};
 use crate::borrow;
 use crate::check::Print;
+use crate::posting;
 use crate::{Abort, Comm, Op, Plain};
 use std::ops::Range;
 use std::panic::Location;
@@ -25,6 +26,12 @@ impl Comm {
     #[doc(alias = "MPI_Allreduce")]
     pub fn all_reduce<T: Plain, O: Op<T>>(&mut self, mine: T, op: O) -> Result<T, Abort> {
         let print = Print::of_op::<T, O>("all_reduce", [1, 0], Location::caller());
+        if posting::suits::<T>()
+            && let Some(posting) = self.core.posting(print)?
+        {
+            let mut values = [mine];
+            return posting.all_reduce(&mut values, &op).map(|()| values[0]);
+        }
         let blobs = self.core.all_blobs(print, bytes(&[mine]))?;
         let all: Result<Vec<T>, Abort> = blobs.iter().map(|b| value(&self.core, &print, b)).collect();
         Ok(all?.into_iter().reduce(|a, b| op.combine(a, b)).expect("at least this rank"))
@@ -40,6 +47,11 @@ impl Comm {
         let at = Location::caller();
         let print = Print::of_op::<T, O>("all_reduce_into", [buf.len() as u64, 0], at);
         let core = &self.core;
+        if posting::suits::<T>()
+            && let Some(posting) = core.posting(print)?
+        {
+            return posting.all_reduce(buf, &op);
+        }
         if size_of_val(buf) * core.size() <= LONG || core.size() == 1 {
             let blobs = core.all_blobs(print, bytes(buf))?;
             let (first, others) = blobs.split_first().expect("at least this rank");
@@ -91,6 +103,11 @@ impl Comm {
         let (at, root_place) = (Location::caller(), self.check_root(root));
         let print = Print::of_op::<T, O>("reduce_into", [root.into(), buf.len() as u64], at);
         let core = &self.core;
+        if posting::suits::<T>()
+            && let Some(posting) = core.posting(print)?
+        {
+            return posting.reduce(root_place, buf, &op);
+        }
         let mine = self.reduce_slices(print, buf, &op)?;
         let (slice, size, me) = (slices(buf.len(), core.size()), T::BYTES, core.me);
         let to_bytes = |r: Range<usize>| r.start * size..r.end * size;

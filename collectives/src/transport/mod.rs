@@ -8,19 +8,25 @@
 //! - every wait ends: something moved, or the job's sticky abort flag is up. Under MPI an abort ends the processes at once,
 //!   because a started transfer cannot be unwound over.
 
+pub(crate) mod board;
 pub(crate) mod memory;
 #[cfg(feature = "mpi")]
 pub(crate) mod mpi;
+#[cfg(feature = "mpi")]
+mod mpi_board;
 #[cfg(feature = "mpi")]
 mod mpi_calls;
 #[cfg(feature = "mpi")]
 mod mpi_ledger;
 #[cfg(feature = "mpi")]
 pub(crate) mod mpi_raw;
+#[cfg(feature = "mpi")]
+mod shared;
 pub(crate) mod threads;
 
 use crate::check::Print;
 use crate::failure::{Abort, Cause, host};
+use board::{Board, Nap};
 use memory::Span;
 use std::sync::Arc;
 
@@ -131,6 +137,57 @@ impl Transport {
     /// Begins `call` on rank `me`: its fingerprint is compared with what peers have shown of theirs.
     pub(crate) fn enter(&self, me: u32, call: &Call, members: &[u32]) -> Result<(), Abort> {
         each!(self, job => job.enter(me, call, members))
+    }
+
+    /// The board that all ranks share, if they have one. Once for each rank.
+    pub(crate) fn board(&self, me: u32) -> Option<Board> {
+        each!(self, job => job.board(me))
+    }
+
+    /// Begins `call` on a board, where its fingerprint will be compared.
+    pub(crate) fn enter_posting(&self, call: &Call) {
+        each!(self, job => job.enter_posting(call));
+    }
+
+    /// A call on a board takes long: a peer may be in another one, elsewhere.
+    pub(crate) fn enter_late(&self, me: u32, call: &Call) -> Result<Option<threads::Late<'_>>, Abort> {
+        match self {
+            Transport::Threads(job) => job.enter_late(me, call).map(Some),
+            #[cfg(feature = "mpi")]
+            Transport::Mpi(_) => Ok(None), // it has begun as any other
+        }
+    }
+
+    /// How often to look before waiting in earnest.
+    pub(crate) fn spins(&self) -> u32 {
+        each!(self, job => job.spins())
+    }
+
+    /// Something was posted: wakes who sleeps for it. Processes look for themselves.
+    pub(crate) fn posted(&self, board: &Board) {
+        match self {
+            Transport::Threads(job) => job.posted(board),
+            #[cfg(feature = "mpi")]
+            Transport::Mpi(_) => {}
+        }
+    }
+
+    /// Announces a sleep until member `on` of the board has posted something.
+    pub(crate) fn nap<'b>(&self, board: &'b Board, on: usize) -> Option<Nap<'b>> {
+        match self {
+            Transport::Threads(_) => Some(board.nap(on)),
+            #[cfg(feature = "mpi")]
+            Transport::Mpi(_) => None,
+        }
+    }
+
+    /// A wait of which the transport does not know the end is over.
+    pub(crate) fn stir(&self) {
+        match self {
+            Transport::Threads(_) => {}
+            #[cfg(feature = "mpi")]
+            Transport::Mpi(job) => job.stir(),
+        }
     }
 
     /// Sends a message. `None` if the payload is no longer needed.

@@ -13,6 +13,7 @@
 //!
 //! MPI is called only from the thread that started it (`MPI_THREAD_FUNNELED`); `Job` is `!Send`.
 
+use super::board::Board;
 use super::memory::span_of;
 use super::mpi_calls::{Request, Wire, start};
 pub(crate) use super::mpi_calls::{abort_job, finalize, version};
@@ -83,6 +84,8 @@ type Transfer = (Request, Option<Vec<u8>>);
 pub(crate) struct Job {
     wire: Wire,
     ledger: Ledger,
+    /// Until the rank takes it.
+    board: RefCell<Option<Board>>,
     inbox: RefCell<HashMap<Key, Arrived>>,
     notices: RefCell<VecDeque<Notice>>,
     kept: RefCell<Vec<Kept>>,
@@ -120,9 +123,11 @@ impl Job {
         start()?;
         let wire = Wire::new();
         let on_host = wire.size_of_host() as usize;
+        let board = super::mpi_board::begin(&wire);
         Ok(Rc::new(Job {
             roomy: on_host <= physalia_topology::sys::online_cpus(),
             ledger: Ledger::new(wire.rank),
+            board: RefCell::new(board),
             wire,
             inbox: RefCell::default(),
             notices: RefCell::default(),
@@ -154,6 +159,22 @@ impl Job {
     pub(crate) fn enter(&self, _me: u32, call: &Call, _members: &[u32]) -> Result<(), Abort> {
         self.ledger.enter(call);
         Ok(())
+    }
+
+    pub(crate) fn board(&self, _me: u32) -> Option<Board> {
+        self.board.take()
+    }
+
+    pub(crate) fn enter_posting(&self, call: &Call) {
+        self.ledger.enter(call);
+    }
+
+    pub(crate) fn spins(&self) -> u32 {
+        if self.roomy { 4000 } else { 0 }
+    }
+
+    pub(crate) fn stir(&self) {
+        self.moved.set(self.moved.get() + 1);
     }
 
     pub(crate) fn has_begun(&self, comm: u64, seq: u64) -> bool {

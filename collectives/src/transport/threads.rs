@@ -12,6 +12,7 @@
 //!   moves something for it takes the registration away. If every live rank is registered, nobody can move anything.
 //! - No user code runs under the lock.
 
+use super::board::{Board, Heap, boards};
 use super::memory::Span;
 use super::{Call, Key, Notice, Payload, Pulled, Ticket, Waited, Want};
 use crate::check::Print;
@@ -128,6 +129,25 @@ pub(crate) struct Job {
     watch: Condvar,
     aborted: AtomicBool,
     spins: u32,
+    board: Option<Arc<Heap>>,
+}
+
+/// A call on a board that is compared with calls elsewhere, as long as this lives.
+pub(crate) struct Late<'j> {
+    job: &'j Job,
+    key: (u64, u64),
+}
+
+impl Drop for Late<'_> {
+    fn drop(&mut self) {
+        let mut state = self.job.lock();
+        if let Some(meeting) = state.meetings.get_mut(&self.key) {
+            meeting.begun -= 1;
+            if meeting.begun == 0 {
+                state.meetings.remove(&self.key);
+            }
+        }
+    }
 }
 
 impl Job {
@@ -148,6 +168,7 @@ impl Job {
             watch: Condvar::new(),
             aborted: AtomicBool::new(false),
             spins: if roomy && size > 1 { SPINS } else { 0 },
+            board: boards(size).then(|| Arc::new(Heap::new(size as usize))),
         })
     }
 
@@ -198,6 +219,32 @@ impl Job {
             state.meetings.remove(&(call.comm, call.seq));
         }
         Ok(())
+    }
+
+    pub(crate) fn board(&self, me: u32) -> Option<Board> {
+        let heap = self.board.clone()?;
+        Some(Board::new(Box::new(heap), self.bells.len(), me as usize))
+    }
+
+    /// Among threads a call on a board is compared elsewhere only when it takes long.
+    pub(crate) fn enter_posting(&self, _call: &Call) {}
+
+    pub(crate) fn enter_late(&self, me: u32, call: &Call) -> Result<Late<'_>, Abort> {
+        self.enter(me, call, &vec![0; self.bells.len()])?;
+        Ok(Late { job: self, key: (call.comm, call.seq) })
+    }
+
+    pub(crate) fn spins(&self) -> u32 {
+        self.spins
+    }
+
+    /// Wakes those who sleep for what this member has posted.
+    pub(crate) fn posted(&self, board: &Board) {
+        let mut sleepers = board.to_ring().peekable();
+        if sleepers.peek().is_some() {
+            let mut state = self.lock();
+            sleepers.for_each(|member| self.ring(&mut state, member as u32));
+        }
     }
 
     pub(crate) fn post(&self, me: u32, to: u32, tag: u32, call: &Call, payload: Payload) -> Option<Ticket> {

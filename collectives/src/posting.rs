@@ -1,0 +1,356 @@
+//! Collectives on a board (`transport::board`): what a rank has to say it posts, and what others say it reads where they
+//! posted it. All is copied twice, through memory that stays in the caches; nobody sends a message.
+//!
+//! A call takes some steps of the board. Long content goes through in slots, several of them on the way at once. Whether a
+//! call goes by the board depends only on its fingerprint and its communicator, so all ranks choose alike.
+
+use crate::check::Print;
+use crate::core::Core;
+use crate::failure::{Abort, Cause, host};
+use crate::flow::Due;
+use crate::ops::Op;
+use crate::plain::Plain;
+use crate::stuck::Watch;
+use crate::transport::board::{Board, MOST, Other, RING, ROOM, Stamp};
+use crate::transport::memory::{Landing, any_bits};
+use crate::transport::{Call, Waited};
+use std::ops::Range;
+
+/// A call under way on a board.
+pub(crate) struct Posting<'c> {
+    core: &'c Core,
+    board: &'c Board,
+    call: Call,
+    /// The board's steps before this call.
+    before: u64,
+}
+
+impl Core {
+    /// Begins a call on the board, if this communicator has one.
+    pub(crate) fn posting(&self, print: Print) -> Result<Option<Posting<'_>>, Abort> {
+        let Some(board) = self.rank.board().filter(|_| self.is_whole()) else { return Ok(None) };
+        let call = self.begin(print)?;
+        self.rank.transport.enter_posting(&call);
+        Ok(Some(Posting { core: self, board, call, before: board.step() }))
+    }
+}
+
+impl Posting<'_> {
+    fn stamp(&self, step: u64) -> Stamp {
+        let rolling = self.call.rolling.wrapping_add(step.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        Stamp { step: self.before + 1 + step, print: self.call.print.hash(), rolling }
+    }
+
+    fn others(&self) -> impl Iterator<Item = usize> + Clone + use<> {
+        let me = self.board.me;
+        (0..self.board.members).filter(move |&m| m != me)
+    }
+
+    /// Posts what this rank has to say in a step, once its slot is free.
+    fn post(&self, step: u64, total: usize, parts: &[&[u8]]) -> Result<(), Abort> {
+        let stamp = self.stamp(step);
+        if !self.board.free(stamp.step) {
+            let on = |due: &mut dyn FnMut(usize)| self.board.readers(stamp.step).into_iter().for_each(due);
+            self.wait(Due::Read(stamp.step.saturating_sub(RING)), on, || Ok(self.board.free(stamp.step)))?;
+        }
+        self.core.rank.count_sent(parts.iter().map(|p| p.len()).sum());
+        self.board.post(stamp, &self.call.print, total as u64, parts);
+        self.core.rank.transport.posted(self.board);
+        Ok(())
+    }
+
+    /// Waits until these members have posted a step.
+    fn read(&self, step: u64, from: impl Iterator<Item = usize> + Clone) -> Result<(), Abort> {
+        let stamp = self.stamp(step);
+        let all = || {
+            for member in from.clone() {
+                if !self.board.posted(member, stamp).map_err(|other| self.mismatch(other))? {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        };
+        let on = |due: &mut dyn FnMut(usize)| {
+            from.clone().filter(|&m| self.board.posted(m, stamp).is_ok_and(|there| !there)).for_each(due);
+        };
+        self.wait(Due::Post(stamp.step), on, all)
+    }
+
+    fn mismatch(&self, Other { member, print, text }: Other) -> Abort {
+        let rank = &self.core.rank;
+        let mine = self.call.print.text();
+        let theirs = match text {
+            _ if print == self.call.print.hash() => format!("{mine} too, but an earlier call of it differed"),
+            Some(text) => text,
+            None => "another call".into(),
+        };
+        let calls = [(self.core.members[self.core.me], mine), (self.core.members[member], theirs)];
+        rank.transport.abort(Abort::new(Cause::Mismatch { host: host().into(), calls }))
+    }
+
+    /// Waits until `ready`; first looking, then as the transport waits. `on` gives the members that are waited for.
+    fn wait(
+        &self,
+        due: Due,
+        on: impl Fn(&mut dyn FnMut(usize)),
+        ready: impl Fn() -> Result<bool, Abort>,
+    ) -> Result<(), Abort> {
+        let (core, rank) = (self.core, &self.core.rank);
+        let patience = rank.transport.spins();
+        for _ in 0..=patience {
+            if ready()? {
+                return Ok(());
+            }
+            std::hint::spin_loop();
+        }
+        let _late = rank.transport.enter_late(rank.me, &self.call)?;
+        loop {
+            let seen = rank.transport.epoch(rank.me);
+            rank.advance();
+            let mut missing = Vec::new();
+            on(&mut |member| missing.push((core.members[member], due)));
+            let _nap = missing.first().map(|m| rank.transport.nap(self.board, core.place(m.0)));
+            if ready()? {
+                rank.transport.stir();
+                return Ok(());
+            }
+            let watch = Watch { call: self.call, missing };
+            rank.chaser.answer(rank, &watch);
+            let on = || watch.missing.iter().map(|m| m.0).collect();
+            if rank.transport.wait(rank.me, seen, &self.call, on)? == Waited::Long {
+                rank.chaser.ask(rank, &watch);
+            }
+        }
+    }
+
+    /// This rank is through with a step.
+    fn through(&self, step: u64) {
+        self.board.done(self.before + 1 + step);
+        self.core.rank.transport.posted(self.board);
+    }
+
+    fn end(self, steps: u64) {
+        self.board.advance(steps);
+    }
+
+    /// Everybody has come.
+    pub(crate) fn barrier(self) -> Result<(), Abort> {
+        self.post(0, 0, &[])?;
+        self.read(0, self.others())?;
+        self.through(0);
+        self.end(1);
+        Ok(())
+    }
+
+    /// Everybody's bytes, in the order of ranks.
+    pub(crate) fn all_gather(self, mine: Vec<u8>) -> Result<Vec<Vec<u8>>, Abort> {
+        let chunk = |len: usize, k: u64| chunk(len, ROOM, k);
+        self.post(0, mine.len(), &[&mine[chunk(mine.len(), 0)]])?;
+        self.read(0, self.others())?;
+        let total =
+            |m: usize| if m == self.board.me { mine.len() } else { self.board.total(m, self.before + 1) as usize };
+        let totals: Vec<usize> = (0..self.board.members).map(total).collect();
+        let steps = totals.iter().map(|&t| chunks(t, ROOM)).max().unwrap_or(1);
+        let mut all: Vec<Vec<u8>> = totals.iter().map(|&t| vec![0; t]).collect();
+        for k in 0..steps {
+            if k + 1 < steps {
+                self.post(k + 1, mine.len(), &[&mine[chunk(mine.len(), k + 1)]])?;
+            }
+            self.read(k, self.others())?;
+            for m in self.others() {
+                let range = chunk(totals[m], k);
+                self.board.load((m, self.before + 1 + k, range.len(), 0), &mut all[m][range]);
+            }
+            self.through(k);
+        }
+        all[self.board.me] = mine;
+        self.end(steps);
+        Ok(all)
+    }
+
+    /// Everybody's values, in the order of ranks, and where each rank's end. Any bits must be a `T`.
+    pub(crate) fn all_values<T: Plain>(self, mine: &[T]) -> Result<(Vec<T>, Vec<usize>), Abort> {
+        let (me, room) = (self.board.me, ROOM / T::BYTES);
+        let post = |k: u64| self.post(k, mine.len(), &[bytemuck::cast_slice(&mine[chunk(mine.len(), room, k)])]);
+        post(0)?;
+        self.read(0, self.others())?;
+        let len = |m: usize| if m == me { mine.len() } else { self.board.total(m, self.before + 1) as usize };
+        let lens: Vec<usize> = (0..self.board.members).map(len).collect();
+        let mut ends = lens.clone();
+        (1..ends.len()).for_each(|m| ends[m] += ends[m - 1]);
+        let steps = lens.iter().map(|&len| chunks(len, room)).max().unwrap_or(1);
+        let mut all = Landing::<T>::new(ends[ends.len() - 1]).checked().expect("any bits are a value");
+        all[ends[me] - mine.len()..ends[me]].copy_from_slice(mine);
+        for k in 0..steps {
+            if k + 1 < steps {
+                post(k + 1)?;
+            }
+            self.read(k, self.others())?;
+            for m in self.others() {
+                let (range, start) = (chunk(lens[m], room, k), ends[m] - lens[m]);
+                let at = (m, self.before + 1 + k, range.len() * T::BYTES, 0);
+                self.board.load(at, &mut all[start + range.start..start + range.end]);
+            }
+            self.through(k);
+        }
+        self.end(steps);
+        Ok((all, ends))
+    }
+
+    /// Everybody's values combined in the order of ranks, in everybody's buffer of equal length. Any bits must be a `T`.
+    pub(crate) fn all_reduce<T: Plain, O: Op<T>>(self, values: &mut [T], op: &O) -> Result<(), Abort> {
+        let room = ROOM / T::BYTES;
+        let steps = chunks(values.len(), room);
+        let total = size_of_val(values);
+        let mut own: Vec<T> = Vec::new();
+        self.post(0, total, &[bytemuck::cast_slice(&values[chunk(values.len(), room, 0)])])?;
+        for k in 0..steps {
+            if k + 1 < steps {
+                self.post(k + 1, total, &[bytemuck::cast_slice(&values[chunk(values.len(), room, k + 1)])])?;
+            }
+            self.read(k, self.others())?;
+            let len = values.len();
+            self.fold(k, &mut values[chunk(len, room, k)], &mut own, op);
+            self.through(k);
+        }
+        self.end(steps);
+        Ok(())
+    }
+
+    /// Combines what all have posted in a step with `mine`, in the order of ranks. `own` is room for a copy.
+    fn fold<T: Plain, O: Op<T>>(&self, k: u64, mine: &mut [T], own: &mut Vec<T>, op: &O) {
+        let (me, members, of) = (self.board.me, self.board.members, size_of_val(mine));
+        let at = |m: usize| (m, self.before + 1 + k, of, 0);
+        match me {
+            0 => (1..members).for_each(|m| self.board.combine(at(m), mine, op, false)),
+            1 => {
+                self.board.combine(at(0), mine, op, true);
+                (2..members).for_each(|m| self.board.combine(at(m), mine, op, false));
+            }
+            _ => {
+                // Ours comes in the middle.
+                own.clear();
+                own.extend_from_slice(mine);
+                self.board.load(at(0), mine);
+                for m in 1..members {
+                    match m == me {
+                        true => mine.iter_mut().zip(&*own).for_each(|(v, &own)| *v = op.combine(*v, own)),
+                        false => self.board.combine(at(m), mine, op, false),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Everybody's values combined in the order of ranks, in the root's buffer; others keep theirs. Any bits must be a `T`.
+    pub(crate) fn reduce<T: Plain, O: Op<T>>(self, root: usize, values: &mut [T], op: &O) -> Result<(), Abort> {
+        let (me, room) = (self.board.me, ROOM / T::BYTES);
+        let (len, steps, mut own) = (values.len(), chunks(values.len(), room), Vec::new());
+        for k in 0..steps {
+            let mine = &mut values[chunk(len, room, k)];
+            if me != root {
+                self.post(k, size_of_val(mine), &[bytemuck::cast_slice(mine)])?;
+                self.through(k);
+                continue;
+            }
+            self.read(k, self.others())?;
+            self.fold(k, mine, &mut own, op);
+            self.through(k);
+        }
+        self.end(steps);
+        Ok(())
+    }
+
+    /// The root's values in everybody's buffer of equal length. Any bits must be a `T`.
+    pub(crate) fn broadcast<T: Plain>(self, root: usize, values: &mut [T]) -> Result<(), Abort> {
+        let (len, room) = (values.len(), ROOM / T::BYTES);
+        let steps = chunks(len, room);
+        for k in 0..steps {
+            let part = &mut values[chunk(len, room, k)];
+            if self.board.me == root {
+                self.post(k, size_of_val(part), &[bytemuck::cast_slice(part)])?;
+            } else {
+                self.read(k, std::iter::once(root))?;
+                self.board.load((root, self.before + 1 + k, size_of_val(part), 0), part);
+            }
+            self.through(k);
+        }
+        self.end(steps);
+        Ok(())
+    }
+
+    /// The root's bytes, of a length that the others need not know.
+    pub(crate) fn bytes_from(self, root: usize, mine: Option<Vec<u8>>) -> Result<Vec<u8>, Abort> {
+        let mut bytes = mine.unwrap_or_default();
+        let mut steps = chunks(bytes.len(), ROOM);
+        let mut k = 0;
+        while k < steps {
+            if self.board.me == root {
+                self.post(k, bytes.len(), &[&bytes[chunk(bytes.len(), ROOM, k)]])?;
+            } else {
+                self.read(k, std::iter::once(root))?;
+                if k == 0 {
+                    bytes = vec![0; self.board.total(root, self.before + 1) as usize];
+                    steps = chunks(bytes.len(), ROOM);
+                }
+                let range = chunk(bytes.len(), ROOM, k);
+                self.board.load((root, self.before + 1 + k, range.len(), 0), &mut bytes[range]);
+            }
+            self.through(k);
+            k += 1;
+        }
+        self.end(steps);
+        Ok(bytes)
+    }
+
+    /// Block q of `send` to rank q, whose block of ours lands in `into`. Both have one block of equal length a rank. Any bits
+    /// must be a `T`.
+    pub(crate) fn all_to_all<T: Plain>(self, send: &[T], into: &mut [T]) -> Result<(), Abort> {
+        let (me, members) = (self.board.me, self.board.members);
+        let block = send.len() / members;
+        let room = (ROOM / T::BYTES / (members - 1)).max(1);
+        let steps = chunks(block, room);
+        into[me * block..(me + 1) * block].copy_from_slice(&send[me * block..(me + 1) * block]);
+        let mut parts = Vec::with_capacity(members - 1);
+        let mut post = |k: u64| {
+            let range = chunk(block, room, k);
+            let of = |q: usize| bytemuck::cast_slice(&send[q * block + range.start..q * block + range.end]);
+            parts.clear();
+            parts.extend(self.others().map(of));
+            self.post(k, block, &parts)
+        };
+        post(0)?;
+        for k in 0..steps {
+            if k + 1 < steps {
+                post(k + 1)?;
+            }
+            self.read(k, self.others())?;
+            let range = chunk(block, room, k);
+            let bytes = range.len() * T::BYTES;
+            for m in self.others() {
+                let place = if me < m { me } else { me - 1 }; // among the others of m
+                let part = &mut into[m * block + range.start..m * block + range.end];
+                self.board.load((m, self.before + 1 + k, bytes * (members - 1), place * bytes), part);
+            }
+            self.through(k);
+        }
+        self.end(steps);
+        Ok(())
+    }
+}
+
+/// Whether calls on values of this type can go by a board: they are read where they lie, so that any bits must do.
+pub(crate) fn suits<T: Plain>() -> bool {
+    any_bits::<T>() && T::BYTES * MOST <= ROOM
+}
+
+/// Steps for `len` units, `room` at a time; one at least.
+fn chunks(len: usize, room: usize) -> u64 {
+    len.div_ceil(room).max(1) as u64
+}
+
+/// The units of step `k`.
+fn chunk(len: usize, room: usize, k: u64) -> Range<usize> {
+    let start = (k as usize).saturating_mul(room).min(len);
+    start..(start + room).min(len)
+}

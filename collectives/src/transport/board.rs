@@ -1,0 +1,346 @@
+//! A board: memory that the ranks of a host share, where each posts what the others read.
+//!
+//! Each member has a ring of *slots*. A *step* of a board is one slot of each member that has something to post; all
+//! members count the steps alike. A slot begins with a stamp: the number of the step, and bits of the rolling hash of the
+//! call that posts. So whoever finds a slot knows in one look whether it is there, and whether its poster is in the same
+//! call: the fingerprint costs nothing, because it is the flag.
+//!
+//! - A member writes its own area only. A slot is written, then its stamp is released; readers acquire the stamp first.
+//! - A slot is written again only when all members have told (`done`) that they are through with its last step.
+//! - Nobody forms a reference into the memory: bytes are copied raw.
+//! - The text of a call is posted only when the member's table does not have it: for those who find another call than theirs.
+
+use crate::check::Print;
+use crate::ops::Op;
+use crate::plain::Plain;
+use crate::transport::memory::any_bits;
+use std::cell::{Cell, RefCell};
+use std::sync::atomic::{AtomicU64, Ordering, fence};
+
+/// Bytes of a slot that carry content.
+pub(crate) const ROOM: usize = 16 << 10;
+/// Slots of a member.
+pub(crate) const RING: u64 = 8;
+/// More members have no board: a step looks at every one.
+pub(crate) const MOST: usize = 64;
+
+/// Before the content of a slot: stamp, print, length of all content of the call. Short content follows in the same cache
+/// line, long content begins with the next.
+const HEAD: usize = 64;
+const BESIDE: usize = 24;
+const SLOT: usize = HEAD + ROOM;
+/// Texts of calls: hash, length, bytes.
+const TEXTS: usize = 64;
+const TEXT: usize = 256;
+/// A member's area: `done` in two lines of its own (the next line is fetched along), texts, slots.
+const DONE: usize = 128;
+const AREA: usize = (DONE + TEXTS * TEXT + RING as usize * SLOT).next_multiple_of(4096);
+/// Before the areas: the number of members that sleep (threads only).
+const LOBBY: usize = 4096;
+
+/// Memory for a board, zeroed. It lives as long as the value, and stays where it is.
+pub(crate) trait Place {
+    fn base(&self) -> *mut u8;
+}
+
+/// Zeroed memory of this process, for ranks that are threads.
+pub(crate) struct Heap(Vec<std::cell::UnsafeCell<[u64; 8]>>);
+
+// SAFETY: the memory is used through raw pointers, as the board's protocol says.
+unsafe impl Send for Heap {}
+// SAFETY: as above.
+unsafe impl Sync for Heap {}
+
+impl Heap {
+    pub(crate) fn new(members: usize) -> Heap {
+        let lines = bytes(members) / 64;
+        Heap((0..lines).map(|_| std::cell::UnsafeCell::new([0; 8])).collect())
+    }
+}
+
+impl Place for std::sync::Arc<Heap> {
+    fn base(&self) -> *mut u8 {
+        self.0.as_ptr().cast_mut().cast()
+    }
+}
+
+/// Whether so many ranks of one host have a board. `PHYSALIA_BOARD=off` leaves all to messages.
+pub(crate) fn boards(ranks: u32) -> bool {
+    let wanted = std::env::var_os("PHYSALIA_BOARD").is_none_or(|v| v != "off");
+    wanted && ranks > 1 && ranks as usize <= MOST
+}
+
+/// Bytes of a board for so many members.
+pub(crate) fn bytes(members: usize) -> usize {
+    LOBBY + members * AREA
+}
+
+/// One member's view of a board. `!Send`.
+pub(crate) struct Board {
+    base: *mut u8,
+    _place: Box<dyn Place>,
+    pub members: usize,
+    pub me: usize,
+    /// Steps so far, and the last that this member has posted and was through with.
+    step: Cell<u64>,
+    last: [Cell<u64>; 2],
+    /// What each member was seen to be through with.
+    seen: RefCell<Vec<u64>>,
+    /// Which texts stand in our table.
+    texts: RefCell<[u64; TEXTS]>,
+}
+
+/// A member that sleeps, or is about to.
+pub(crate) struct Nap<'b>(&'b Board);
+
+impl Drop for Nap<'_> {
+    fn drop(&mut self) {
+        self.0.waits_on(self.0.me).store(0, Ordering::Relaxed);
+        self.0.sleepers().fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A member has posted another call.
+pub(crate) struct Other {
+    pub member: usize,
+    pub print: u64,
+    pub text: Option<String>,
+}
+
+/// Where to read: member, step, the bytes that the slot holds, and from which of them on.
+type At = (usize, u64, usize, usize);
+
+/// Which step of which call a slot must be for.
+#[derive(Clone, Copy)]
+pub(crate) struct Stamp {
+    pub step: u64,
+    pub print: u64,
+    pub rolling: u64,
+}
+
+impl Stamp {
+    fn word(self) -> u64 {
+        self.step << 32 | self.rolling >> 32
+    }
+}
+
+impl Board {
+    pub(crate) fn new(place: Box<dyn Place>, members: usize, me: usize) -> Board {
+        assert!(me < members && members <= MOST);
+        let texts = RefCell::new([0; TEXTS]);
+        let board = Board {
+            base: place.base(),
+            _place: place,
+            members,
+            me,
+            step: Cell::new(0),
+            last: Default::default(),
+            seen: vec![0; members].into(),
+            texts,
+        };
+        // First touch: the owner's pages lie near the owner.
+        for page in (0..AREA).step_by(4096) {
+            // SAFETY: inside our own area, which nobody else writes and nobody reads before a stamp.
+            unsafe { board.area(me).add(page).write_volatile(0) };
+        }
+        board
+    }
+
+    /// Steps so far.
+    pub(crate) fn step(&self) -> u64 {
+        self.step.get()
+    }
+
+    /// The steps of a call are over.
+    pub(crate) fn advance(&self, steps: u64) {
+        self.step.set(self.step.get() + steps);
+    }
+
+    /// Whether this member has posted that step, or a later one.
+    pub(crate) fn has_posted(&self, step: u64) -> bool {
+        self.last[0].get() >= step
+    }
+
+    /// Whether this member is through with that step.
+    pub(crate) fn is_through(&self, step: u64) -> bool {
+        self.last[1].get() >= step
+    }
+
+    fn area(&self, member: usize) -> *mut u8 {
+        assert!(member < self.members);
+        self.base.wrapping_add(LOBBY + member * AREA)
+    }
+
+    fn slot(&self, member: usize, step: u64) -> *mut u8 {
+        self.area(member).wrapping_add(DONE + TEXTS * TEXT + (step % RING) as usize * SLOT)
+    }
+
+    fn word(&self, at: *mut u8) -> &AtomicU64 {
+        debug_assert!(at.addr().is_multiple_of(8));
+        // SAFETY: `at` is aligned and inside the board's memory, which lives as long as we do; such words are only ever
+        // used as atomics.
+        unsafe { AtomicU64::from_ptr(at.cast()) }
+    }
+
+    /// The number of members that sleep.
+    fn sleepers(&self) -> &AtomicU64 {
+        self.word(self.base)
+    }
+
+    /// What a member that sleeps waits for: another member, plus 1.
+    fn waits_on(&self, member: usize) -> &AtomicU64 {
+        self.word(self.area(member).wrapping_add(8))
+    }
+
+    /// From now on until the nap is dropped this member must be rung when `on` has posted or is through with something. Look
+    /// again before you sleep.
+    pub(crate) fn nap(&self, on: usize) -> Nap<'_> {
+        self.waits_on(self.me).store(on as u64 + 1, Ordering::Relaxed);
+        self.sleepers().fetch_add(1, Ordering::Relaxed);
+        fence(Ordering::SeqCst); // pairs with `to_ring`
+        Nap(self)
+    }
+
+    /// The members that sleep and may not have seen what this member has posted last.
+    pub(crate) fn to_ring(&self) -> impl Iterator<Item = usize> {
+        fence(Ordering::SeqCst); // either we see the nap, or the sleeper sees what we have posted
+        let members = if self.sleepers().load(Ordering::Relaxed) > 0 { self.members } else { 0 };
+        (0..members).filter(|&m| self.waits_on(m).load(Ordering::Relaxed) == self.me as u64 + 1)
+    }
+
+    /// Whether the slot of `step` is free: all members are through with what stood there.
+    pub(crate) fn free(&self, step: u64) -> bool {
+        let Some(needed) = step.checked_sub(RING) else { return true };
+        let mut seen = self.seen.borrow_mut();
+        let through = |member: usize, seen: &mut u64| {
+            if *seen < needed && member != self.me {
+                *seen = self.word(self.area(member)).load(Ordering::Acquire);
+            }
+            *seen >= needed || member == self.me
+        };
+        seen.iter_mut().enumerate().all(|(m, seen)| through(m, seen))
+    }
+
+    /// The members that are not yet through with what stands in the slot of `step`.
+    pub(crate) fn readers(&self, step: u64) -> Vec<usize> {
+        let needed = step.saturating_sub(RING);
+        (0..self.members)
+            .filter(|&m| m != self.me && self.word(self.area(m)).load(Ordering::Acquire) < needed)
+            .collect()
+    }
+
+    /// This member is through with all slots up to `step`.
+    pub(crate) fn done(&self, step: u64) {
+        self.last[1].set(step);
+        self.word(self.area(self.me)).store(step, Ordering::Release);
+    }
+
+    /// Posts the text of a call, unless it stands there.
+    fn tell(&self, print: &Print) {
+        let hash = print.hash();
+        let i = (hash % TEXTS as u64) as usize;
+        let mut texts = self.texts.borrow_mut();
+        if texts[i] == hash {
+            return;
+        }
+        texts[i] = hash;
+        let at = self.area(self.me).wrapping_add(DONE + i * TEXT);
+        let text = print.text();
+        let len = text.floor_char_boundary(TEXT - 16);
+        self.word(at).store(0, Ordering::Release);
+        // SAFETY: the entry is in our own area and long enough; a reader checks its hash before and after.
+        unsafe { at.add(16).copy_from_nonoverlapping(text.as_ptr(), len) };
+        self.word(at.wrapping_add(8)).store(len as u64, Ordering::Release);
+        self.word(at).store(hash, Ordering::Release);
+    }
+
+    fn told(&self, member: usize, hash: u64) -> Option<String> {
+        let at = self.area(member).wrapping_add(DONE + (hash % TEXTS as u64) as usize * TEXT);
+        if self.word(at).load(Ordering::Acquire) != hash {
+            return None;
+        }
+        let len = self.word(at.wrapping_add(8)).load(Ordering::Acquire) as usize;
+        let mut text = vec![0u8; len.min(TEXT - 16)];
+        // SAFETY: inside the member's entry. If it is written meanwhile, the hash is another one afterwards.
+        unsafe { text.as_mut_ptr().copy_from_nonoverlapping(at.add(16), text.len()) };
+        fence(Ordering::Acquire);
+        (self.word(at).load(Ordering::Relaxed) == hash).then(|| String::from_utf8_lossy(&text).into_owned())
+    }
+
+    /// Posts `parts`, one after the other, in the slot of the stamp's step. `total` is the length of all that the call posts
+    /// here. The slot must be free.
+    ///
+    /// # Panics
+    /// If the parts are longer than a slot.
+    pub(crate) fn post(&self, stamp: Stamp, print: &Print, total: u64, parts: &[&[u8]]) {
+        self.tell(print);
+        self.last[0].set(stamp.step);
+        let slot = self.slot(self.me, stamp.step);
+        let len: usize = parts.iter().map(|p| p.len()).sum();
+        assert!(len <= ROOM, "{len} bytes in a slot");
+        let mut at = slot.wrapping_add(start_of(len));
+        for part in parts {
+            // SAFETY: the slot is ours, it has room for all parts, and its readers are through with it.
+            unsafe { at.copy_from_nonoverlapping(part.as_ptr(), part.len()) };
+            at = at.wrapping_add(part.len());
+        }
+        self.word(slot.wrapping_add(8)).store(stamp.print, Ordering::Relaxed);
+        self.word(slot.wrapping_add(16)).store(total, Ordering::Relaxed);
+        self.word(slot).store(stamp.word(), Ordering::Release);
+    }
+
+    /// Whether `member` has posted the step of this stamp.
+    ///
+    /// # Errors
+    /// It has posted that step for another call.
+    pub(crate) fn posted(&self, member: usize, stamp: Stamp) -> Result<bool, Other> {
+        let slot = self.slot(member, stamp.step);
+        let word = self.word(slot).load(Ordering::Acquire);
+        if word >> 32 != stamp.step & 0xffff_ffff {
+            return Ok(false);
+        }
+        let print = self.word(slot.wrapping_add(8)).load(Ordering::Relaxed);
+        if word == stamp.word() && print == stamp.print {
+            return Ok(true);
+        }
+        Err(Other { member, print, text: self.told(member, print) })
+    }
+
+    /// The length of all that the call of the step posts at `member`. After `posted`.
+    pub(crate) fn total(&self, member: usize, step: u64) -> u64 {
+        self.word(self.slot(member, step).wrapping_add(16)).load(Ordering::Relaxed)
+    }
+
+    /// So many bytes of a slot's content.
+    fn content(&self, (member, step, of, from): At, len: usize) -> *const u8 {
+        assert!(from.checked_add(len).is_some_and(|end| end <= of) && of <= ROOM, "{from}, {len} of {of} bytes");
+        self.slot(member, step).wrapping_add(start_of(of) + from)
+    }
+
+    /// Copies values from a slot, as many as `into` has. After `posted`. Any bits must be a `T`.
+    pub(crate) fn load<T: Plain>(&self, at: At, into: &mut [T]) {
+        assert!(any_bits::<T>());
+        let source = self.content(at, size_of_val(into));
+        // SAFETY: inside the slot; its poster does not write it before we say that we are through; any bits are a `T`.
+        unsafe { into.as_mut_ptr().cast::<u8>().copy_from_nonoverlapping(source, size_of_val(into)) };
+    }
+
+    /// Combines values of a slot with `values`, as many as there are; the slot's on the left if `left`. After `posted`. Any
+    /// bits must be a `T`.
+    pub(crate) fn combine<T: Plain, O: Op<T>>(&self, at: At, values: &mut [T], op: &O, left: bool) {
+        assert!(any_bits::<T>());
+        let source: *const T = self.content(at, size_of_val(values)).cast();
+        // SAFETY: as for `read`; values may lie at any address, and any bits are a `T`.
+        let theirs = |i: usize| unsafe { source.add(i).read_unaligned() };
+        if left {
+            values.iter_mut().enumerate().for_each(|(i, v)| *v = op.combine(theirs(i), *v));
+        } else {
+            values.iter_mut().enumerate().for_each(|(i, v)| *v = op.combine(*v, theirs(i)));
+        }
+    }
+}
+
+/// Where the content of a slot begins.
+fn start_of(len: usize) -> usize {
+    if len <= HEAD - BESIDE { BESIDE } else { HEAD }
+}

@@ -1,0 +1,57 @@
+//! A board among the processes of an MPI job, if all of them are on one host. All have it, or none.
+
+use super::board::{Board, boards, bytes};
+use super::mpi_calls::{Wire, check};
+use super::shared;
+use mpi::ffi;
+use std::os::fd::AsRawFd;
+
+/// What rank 0 tells the others: process, descriptor, and a number that stands in the memory; zeros if it has none.
+type Offer = [u64; 3];
+
+/// Collective over all processes of the job.
+pub(super) fn begin(wire: &Wire) -> Option<Board> {
+    let (size, me) = (wire.size as usize, wire.rank as usize);
+    let possible = boards(wire.size) && wire.size_of_host() == wire.size;
+    if !all(wire, possible) {
+        return None;
+    }
+    let created = if me == 0 { shared::create(bytes(size)).ok() } else { None };
+    let mut offer: Offer = [0; 3];
+    if let Some((memory, file)) = &created {
+        let token = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), std::process::id()) | 1;
+        offer = [std::process::id().into(), u64::from(file.as_raw_fd().cast_unsigned()), token];
+        shared::sign(memory, token);
+    }
+    broadcast(wire, &mut offer);
+    let [pid, fd, token] = offer;
+    let mine = match created {
+        Some((memory, file)) => Some((memory, Some(file))),
+        None if me > 0 && token != 0 => {
+            let opened = shared::open(pid as u32, (fd as u32).cast_signed(), bytes(size)).ok();
+            opened.filter(|memory| shared::signed(memory, token)).map(|memory| (memory, None))
+        }
+        None => None,
+    };
+    if !all(wire, mine.is_some()) {
+        return None;
+    }
+    mine.map(|(memory, _file)| Board::new(Box::new(memory), size, me)) // the file is closed: all have it mapped
+}
+
+fn all(wire: &Wire, mine: bool) -> bool {
+    let (mine, mut least) = (i64::from(mine), 0i64);
+    // SAFETY: one number in, one number out, of the type that MPI is told.
+    let code = unsafe {
+        let (from, into) = (std::ptr::from_ref(&mine).cast(), std::ptr::from_mut(&mut least).cast());
+        ffi::MPI_Allreduce(from, into, 1, ffi::RSMPI_INT64_T, ffi::RSMPI_MIN, wire.comm)
+    };
+    check(code, "MPI_Allreduce");
+    least == 1
+}
+
+fn broadcast(wire: &Wire, offer: &mut Offer) {
+    // SAFETY: three numbers, of the type that MPI is told.
+    let code = unsafe { ffi::MPI_Bcast(offer.as_mut_ptr().cast(), 3, ffi::RSMPI_UINT64_T, 0, wire.comm) };
+    check(code, "MPI_Bcast");
+}
