@@ -8,6 +8,7 @@ use physalia_apps::demo;
 use physalia_apps::genomics::count::{Options, count};
 use physalia_apps::picture::Picture;
 use physalia_apps::publish::publish;
+use physalia_apps::stencil::exact::{Check, Verdict};
 use physalia_apps::stencil::heat::{Heat, Start};
 use serde::Serialize;
 use std::path::Path;
@@ -72,10 +73,12 @@ fn hot(world: &mut World, summary: Summary) -> Outcome<Hot> {
     let heat = Heat::new(CELLS, 1.0, None)?;
     let mut u = heat.start::<f64>(world, Start::Sines)?;
     heat.advance(world, &mut u, STEPS, |_| ())?;
-    let error_max = heat.error_max(world, &u, STEPS)?;
-    let limit = heat.rounding_bound::<f64>(STEPS);
-    let right =
-        if error_max <= limit { Ok(()) } else { Err(format!("heat: error {error_max:.2e}, not below {limit:.2e}")) };
+    let check = heat.check(world, &u, STEPS)?;
+    let Check { error: error_max, bound, .. } = check;
+    let right = match check.verdict() {
+        Verdict::Right => Ok(()),
+        _ => Err(format!("heat: error {error_max:.2e}, where rounding allows {bound:.2e}")),
+    };
     world.agree(right)?;
 
     u.fill(demo::drops(SEED, CELLS));

@@ -5,6 +5,7 @@ use crate::job::{self, Summary, layout, wrong_use};
 use crate::report::{self, Watch};
 use physalia::prelude::*;
 use physalia_apps::picture::Picture;
+use physalia_apps::stencil::exact::{Check, Verdict};
 use physalia_apps::stencil::heat::{BadHeat, Heat, Real, Start};
 use serde::Serialize;
 use std::process::ExitCode;
@@ -17,6 +18,8 @@ struct Own {
     dt: f64,
     cell_updates_per_s: f64,
     error_max: Option<f64>,
+    error_bound: Option<f64>,
+    check: String,
     field_hash: String,
 }
 
@@ -57,15 +60,16 @@ fn one<T: Real, const D: usize>(world: &mut World, args: &args::Heat, heat: &Hea
     drop(bar);
     let seconds = watch.stop(world)?;
 
-    let error_max = if start == Start::Sines { Some(heat.error_max(world, &u, args.steps)?) } else { None };
-    let limit = heat.rounding_bound::<T>(args.steps);
+    let check = if start == Start::Sines { Some(heat.check(world, &u, args.steps)?) } else { None };
     let own = Own {
         cells: args.cells.0.clone(),
         steps: args.steps,
         float: std::any::type_name::<T>(),
         dt: heat.dt(),
-        cell_updates_per_s: (u.len() as f64 * args.steps as f64) / seconds.run,
-        error_max,
+        cell_updates_per_s: (heat.all_cells() as f64 * args.steps as f64) / seconds.run,
+        error_max: check.map(|c| c.error),
+        error_bound: check.map(|c| c.bound),
+        check: verdict(check),
         field_hash: format!("{:016x}", u.hash(world)?),
     };
     let picture = match &args.picture {
@@ -80,9 +84,10 @@ fn one<T: Real, const D: usize>(world: &mut World, args: &args::Heat, heat: &Hea
     let cells = own.cells.iter().map(u64::to_string).collect::<Vec<_>>().join("x");
     let title = format!("heat {cells} {}, {} steps of {:.4e}, {}", own.float, own.steps, own.dt, layout(world));
     let mut lines = Vec::new();
-    if let Some(error) = error_max {
-        lines.push(("error", format!("{error:.3e} against the exact discrete solution (rounding allows {limit:.1e})")));
+    if let Some(Check { error, bound, .. }) = check {
+        lines.push(("error", format!("{error:.3e} against the exact discrete solution (rounding allows {bound:.1e})")));
     }
+    lines.push(("check", own.check));
     lines.push(("speed", format!("{:.4e} cell updates/s", own.cell_updates_per_s)));
     lines.push(("field hash", own.field_hash));
     if let Some(picture) = picture {
@@ -91,12 +96,22 @@ fn one<T: Real, const D: usize>(world: &mut World, args: &args::Heat, heat: &Hea
     lines.push(("time", format!("{:.3} s setup, {:.3} s run", seconds.setup, seconds.run)));
     world.on_root(|| summary.print(&title, &lines));
 
-    // Every rank has the same error, so all end alike.
-    match error_max {
-        Some(error) if error.is_nan() || error > limit => {
-            let why = format!("wrong result: the error {error:.3e} is more than rounding allows ({limit:.1e})");
-            Ok(world.agree(Err(why))?)
-        }
-        _ => Ok(()),
+    // Every rank has the same check, so all end alike.
+    let wrong = check.filter(|c| c.verdict() == Verdict::Wrong);
+    let why =
+        |c: Check| format!("wrong result: the error {:.3e} is more than rounding allows ({:.1e})", c.error, c.bound);
+    Ok(world.agree(wrong.map_or(Ok(()), |c| Err(why(c))))?)
+}
+
+/// What the check has found, in words.
+fn verdict(check: Option<Check>) -> String {
+    match check.map(|c| (c, c.verdict())) {
+        None => "nothing: of a random start the solution is not known".into(),
+        Some((_, Verdict::Right)) => "right".into(),
+        Some((_, Verdict::Wrong)) => "wrong".into(),
+        Some((c, Verdict::Nothing)) => format!(
+            "nothing: the field has decayed to {:.1e}, which is less than rounding may change ({:.1e}); fewer steps leave more",
+            c.peak, c.bound
+        ),
     }
 }
