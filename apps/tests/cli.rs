@@ -1,55 +1,10 @@
 //! The command as a user meets it: what it prints, writes and refuses, and its reports as `docs/json.md` has them.
 
+mod here;
+
+use here::Here;
 use serde_json::Value;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-
-struct Here(tempfile::TempDir);
-
-impl Here {
-    fn new() -> Here {
-        Here(tempfile::tempdir().unwrap())
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    /// The command with these words, in this folder, as no launcher's child.
-    fn command(&self, words: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_physalia"));
-        command.args(words.split_whitespace()).current_dir(self.0.path()).stdin(Stdio::null());
-        for name in ["PHYSALIA_RANKS", "PHYSALIA_THREADS", "PHYSALIA_PIN"] {
-            command.env_remove(name);
-        }
-        command
-    }
-
-    fn run(&self, words: &str) -> Output {
-        self.command(words).output().unwrap()
-    }
-
-    fn good(&self, words: &str) -> String {
-        let output = self.run(words);
-        assert_eq!(output.status.code(), Some(0), "{words}: {output:?}");
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    fn bad(&self, words: &str, code: i32) -> String {
-        let output = self.run(words);
-        assert_eq!(output.status.code(), Some(code), "{words}: {output:?}");
-        String::from_utf8(output.stderr).unwrap()
-    }
-
-    fn report(&self, words: &str) -> Value {
-        serde_json::from_str(&self.good(&format!("{words} --json -"))).unwrap()
-    }
-
-    /// Reads of the demonstration.
-    fn reads(&self) {
-        std::fs::write(self.path("reads.fq"), physalia_apps::demo::reads(1)).unwrap();
-    }
-}
+use std::path::Path;
 
 /// The literal example of a command in the docs.
 fn example(command: &str) -> Value {
