@@ -1,9 +1,7 @@
 //! Pictures of fields: PNG, at most 1,024 pixels a side.
 
-use crate::publish::{CannotWrite, Output, publish};
 use physalia::field::{Cell, Field};
 use physalia::prelude::*;
-use std::path::Path;
 
 const SIDE: u64 = 1024;
 
@@ -43,14 +41,11 @@ impl Picture {
         Ok(Some(Picture { width: width as usize, height: height as usize, values }))
     }
 
-    /// Writes a PNG whose colours span the values from the least to the largest.
-    ///
-    /// # Errors
-    /// If the file cannot be written.
+    /// The bytes of a PNG whose colours span the values from the least to the largest.
     ///
     /// # Panics
     /// Never: the sizes fit the format.
-    pub fn save(&self, path: &Path) -> Result<Output, CannotWrite> {
+    pub fn png(&self) -> Vec<u8> {
         let finite = || self.values.iter().copied().filter(|v| v.is_finite());
         let (low, high) = (finite().fold(f64::INFINITY, f64::min), finite().fold(f64::NEG_INFINITY, f64::max));
         let scale = if high > low { 1.0 / (high - low) } else { 0.0 };
@@ -64,7 +59,7 @@ impl Picture {
             w.finish()
         });
         written.expect("a picture fits in memory");
-        publish(path, &bytes)
+        bytes
     }
 }
 
@@ -97,17 +92,13 @@ mod tests {
 
     #[test]
     fn a_picture_is_read_back() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("p.png");
         let launch = Launch::from_env().ranks(3).run(|world| {
             let mut u = Field::<f64, 2>::new(world, Grid::new([2000, 500]))?;
             u.fill(|[x, y]| (x + y) as f64);
-            let picture = Picture::of(world, &u)?;
-            Ok(world.agree(picture.map(|p| p.save(&path)).transpose())?)
+            Ok(Picture::of(world, &u)?.map(|picture| picture.png()))
         });
-        assert!(launch.unwrap()[0].is_some());
-        let file = std::io::BufReader::new(std::fs::File::open(&path).unwrap());
-        let mut reader = png::Decoder::new(file).read_info().unwrap();
+        let bytes = launch.unwrap().swap_remove(0).expect("rank 0 has the picture");
+        let mut reader = png::Decoder::new(std::io::Cursor::new(bytes)).read_info().unwrap();
         let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
         let info = reader.next_frame(&mut pixels).unwrap();
         assert_eq!((info.width, info.height), (1024, 256));

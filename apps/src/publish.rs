@@ -1,10 +1,17 @@
 //! Files that appear whole or not at all: written aside in the same folder, synced, renamed. Pipes and devices, which cannot
 //! be replaced, and standard output are written as they are.
+//!
+//! An [`Aside`] is begun before the work, so that a file that cannot be written is found out then, and published after it.
+//! Until then the file lies aside as `.physalia-….part`, with random digits; a program that is killed leaves it behind, and it
+//! may be deleted.
 
+mod part;
+
+use part::Part;
 use serde::Serialize;
 use std::fmt;
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use xxhash_rust::xxh3::Xxh3;
 
@@ -17,7 +24,12 @@ pub struct CannotWrite {
 
 impl fmt::Display for CannotWrite {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "cannot write {}: {}", self.path.display(), self.error)
+        let (path, folder) = (self.path.display(), folder_of(&self.path));
+        if self.error.kind() == ErrorKind::NotFound && !folder.exists() {
+            write!(f, "cannot write {path}: there is no folder {}: make it, or name another", folder.display())
+        } else {
+            write!(f, "cannot write {path}: {}", self.error)
+        }
     }
 }
 
@@ -34,16 +46,18 @@ pub struct Output {
     pub xxh3: String,
 }
 
+/// Whether this path means standard output: `-`, or the system's names of it.
+pub fn is_stdout(path: &Path) -> bool {
+    ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"].iter().any(|name| path.as_os_str() == *name)
+}
+
 /// A file being written aside. Dropped without `publish`, it leaves nothing.
 pub struct Aside {
     /// As it was asked for.
     path: PathBuf,
-    /// Where that leads to, if it is a link.
-    target: PathBuf,
+    out: BufWriter<Box<dyn Write + Send>>,
     /// `None` for standard output, pipes and devices.
-    aside: Option<PathBuf>,
-    out: Option<BufWriter<Box<dyn Write + Send>>>,
-    file: Option<File>,
+    part: Option<Part>,
     hash: Xxh3,
     bytes: u64,
 }
@@ -61,32 +75,27 @@ impl Aside {
     /// If the folder cannot be written, by the path that was asked for.
     pub fn new(path: &Path) -> Result<Aside, CannotWrite> {
         let fail = |error| CannotWrite { path: path.into(), error };
-        if path == Path::new("-") {
-            return Ok(Aside::stream(path, Box::new(io::stdout())));
+        if is_stdout(path) {
+            return Ok(Aside::to(path, Box::new(Stdout), None));
         }
         match fs::metadata(path) {
-            Ok(there) if there.is_dir() => return Err(fail(io::ErrorKind::IsADirectory.into())),
+            Ok(there) if there.is_dir() => return Err(fail(ErrorKind::IsADirectory.into())),
             Ok(there) if !there.is_file() => {
                 let stream = File::options().write(true).open(path).map_err(fail)?;
-                return Ok(Aside::stream(path, Box::new(stream)));
+                return Ok(Aside::to(path, Box::new(stream), None));
             }
             _ => {}
         }
         // A link stays a link: the file that it leads to is replaced.
         let link = fs::symlink_metadata(path).is_ok_and(|data| data.is_symlink());
         let target = if link { fs::canonicalize(path).map_err(fail)? } else { path.to_path_buf() };
-        let name = target.file_name().ok_or_else(|| fail(io::ErrorKind::InvalidInput.into()))?;
-        let aside = target.with_file_name(format!(".{}.{}.part", name.to_string_lossy(), std::process::id()));
-        fs::remove_file(&aside).ok(); // left by a process of this number that was killed
-        let file = File::create_new(&aside).map_err(fail)?;
-        let out: Box<dyn Write + Send> = Box::new(file.try_clone().map_err(fail)?);
-        let out = Some(BufWriter::with_capacity(1 << 18, out));
-        Ok(Aside { path: path.into(), target, aside: Some(aside), out, file: Some(file), hash: Xxh3::new(), bytes: 0 })
+        let part = Part::new(target).map_err(fail)?;
+        let out = part.file().map_err(fail)?;
+        Ok(Aside::to(path, Box::new(out), Some(part)))
     }
 
-    fn stream(path: &Path, out: Box<dyn Write + Send>) -> Aside {
-        let out = Some(BufWriter::new(out));
-        Aside { path: path.into(), target: path.into(), aside: None, out, file: None, hash: Xxh3::new(), bytes: 0 }
+    fn to(path: &Path, out: Box<dyn Write + Send>, part: Option<Part>) -> Aside {
+        Aside { path: path.into(), out: BufWriter::with_capacity(1 << 18, out), part, hash: Xxh3::new(), bytes: 0 }
     }
 
     /// Adds bytes.
@@ -96,8 +105,7 @@ impl Aside {
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), CannotWrite> {
         self.hash.update(bytes);
         self.bytes += bytes.len() as u64;
-        let result = self.out.as_mut().expect("written before it is published").write_all(bytes);
-        result.map_err(|error| CannotWrite { path: self.path.clone(), error })
+        self.out.write_all(bytes).map_err(|error| CannotWrite { path: self.path.clone(), error })
     }
 
     /// Makes the file visible under its name: everything is on disk before the rename.
@@ -106,26 +114,19 @@ impl Aside {
     /// If something cannot be written; then nothing is visible.
     pub fn publish(mut self) -> Result<Output, CannotWrite> {
         let fail = |error| CannotWrite { path: self.path.clone(), error };
-        self.out.as_mut().expect("published once").flush().map_err(fail)?;
-        if let (Some(file), Some(aside)) = (&self.file, &self.aside) {
-            file.sync_all().map_err(fail)?;
-            fs::rename(aside, &self.target).map_err(fail)?;
-            let folder = self.target.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            // Not every file system can sync a folder; the file itself is safe.
-            File::open(folder).and_then(|f| f.sync_all()).ok();
-            self.aside = None;
-        }
+        self.out.flush().map_err(fail)?;
+        self.part.map_or(Ok(()), Part::appear).map_err(fail)?;
         let xxh3 = format!("{:016x}", self.hash.digest());
         Ok(Output { path: self.path.display().to_string(), bytes: self.bytes, xxh3 })
     }
-}
 
-impl Drop for Aside {
-    fn drop(&mut self) {
-        if let Some(aside) = &self.aside {
-            drop(self.out.take());
-            fs::remove_file(aside).ok(); // nothing more can be done about it
-        }
+    /// Writes all of the file at once, and publishes it.
+    ///
+    /// # Errors
+    /// As [`publish`](Aside::publish).
+    pub fn whole(mut self, bytes: &[u8]) -> Result<Output, CannotWrite> {
+        self.write(bytes)?;
+        self.publish()
     }
 }
 
@@ -134,9 +135,29 @@ impl Drop for Aside {
 /// # Errors
 /// As [`Aside`].
 pub fn publish(path: &Path, bytes: &[u8]) -> Result<Output, CannotWrite> {
-    let mut aside = Aside::new(path)?;
-    aside.write(bytes)?;
-    aside.publish()
+    Aside::new(path)?.whole(bytes)
+}
+
+/// Standard output. Whoever closed it does not want the rest, which is no failure.
+struct Stdout;
+
+impl Write for Stdout {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        closed_is_fine(io::stdout().write(bytes), bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        closed_is_fine(io::stdout().flush(), ())
+    }
+}
+
+fn closed_is_fine<T>(result: io::Result<T>, done: T) -> io::Result<T> {
+    result.or_else(|error| if error.kind() == ErrorKind::BrokenPipe { Ok(done) } else { Err(error) })
+}
+
+/// The folder that a file is in.
+pub fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 #[cfg(test)]
@@ -156,7 +177,9 @@ mod tests {
         assert_eq!(fs::read(&path).unwrap(), b"old");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left aside");
         let why = publish(&folder.path().join("no/such/folder"), b"").unwrap_err().to_string();
-        assert!(why.contains("no/such/folder"), "{why}");
+        assert!(
+            why.contains("no/such/folder: there is no folder ") && why.ends_with("no/such: make it, or name another")
+        );
         assert!(publish(folder.path(), b"").unwrap_err().to_string().contains("cannot write"));
     }
 
@@ -173,9 +196,8 @@ mod tests {
         publish(Path::new("/dev/null"), b"x").unwrap();
         assert!(!fs::metadata("/dev/null").unwrap().is_file());
         if Path::new("/dev/full").exists() {
-            assert!(
-                publish(Path::new("/dev/full"), b"x").unwrap_err().to_string().contains("/dev/full: No space left")
-            );
+            let why = publish(Path::new("/dev/full"), b"x").unwrap_err().to_string();
+            assert!(why.contains("/dev/full: No space left"), "{why}");
         }
     }
 }

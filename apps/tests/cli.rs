@@ -1,55 +1,10 @@
 //! The command as a user meets it: what it prints, writes and refuses, and its reports as `docs/json.md` has them.
 
+mod here;
+
+use here::Here;
 use serde_json::Value;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-
-struct Here(tempfile::TempDir);
-
-impl Here {
-    fn new() -> Here {
-        Here(tempfile::tempdir().unwrap())
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    /// The command with these words, in this folder, as no launcher's child.
-    fn command(&self, words: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_physalia"));
-        command.args(words.split_whitespace()).current_dir(self.0.path()).stdin(Stdio::null());
-        for name in ["PHYSALIA_RANKS", "PHYSALIA_THREADS", "PHYSALIA_PIN"] {
-            command.env_remove(name);
-        }
-        command
-    }
-
-    fn run(&self, words: &str) -> Output {
-        self.command(words).output().unwrap()
-    }
-
-    fn good(&self, words: &str) -> String {
-        let output = self.run(words);
-        assert_eq!(output.status.code(), Some(0), "{words}: {output:?}");
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    fn bad(&self, words: &str, code: i32) -> String {
-        let output = self.run(words);
-        assert_eq!(output.status.code(), Some(code), "{words}: {output:?}");
-        String::from_utf8(output.stderr).unwrap()
-    }
-
-    fn report(&self, words: &str) -> Value {
-        serde_json::from_str(&self.good(&format!("{words} --json -"))).unwrap()
-    }
-
-    /// Reads of the demonstration.
-    fn reads(&self) {
-        std::fs::write(self.path("reads.fq"), physalia_apps::demo::reads(1)).unwrap();
-    }
-}
+use std::path::Path;
 
 /// The literal example of a command in the docs.
 fn example(command: &str) -> Value {
@@ -101,7 +56,9 @@ fn reports_are_as_documented() {
     let sent = heat["sent_bytes"].as_u64().unwrap();
     assert!((102_400..110_000).contains(&sent), "{sent}");
     let random = here.report("heat --cells 20x20 --steps 3 --start random");
-    assert!(random["error_max"].is_null());
+    assert!(random["error_max"].is_null() && random["error_bound"].is_null());
+    assert_eq!(heat["check"], "right");
+    assert_eq!(random["check"], "nothing: of a random start the solution is not known");
 
     let kmers = here.report("kmers count -k 31 --histogram h reads.fq --ranks 2");
     same_shape("kmers", &kmers, &example("kmers count"));
@@ -117,6 +74,31 @@ fn reports_are_as_documented() {
     let rows = bench["rows"].as_array().unwrap();
     assert!(rows.iter().any(|r| r["name"] == "broadcast" && r["bytes"] == 64) && rows.len().is_multiple_of(4));
     assert!(here.path("physalia-demo.png").metadata().unwrap().len() > 1000);
+}
+
+/// The whole grid counts, on however many ranks it is.
+#[test]
+fn speed_is_of_all_cells() {
+    let here = Here::new();
+    for ranks in ["1", "3"] {
+        let mut command = here.command("heat --cells 40x30 --steps 50 --threads 1 --json -");
+        let output = command.env("PHYSALIA_RANKS", ranks).output().unwrap();
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let updates = report["cell_updates_per_s"].as_f64().unwrap() * report["seconds"]["run"].as_f64().unwrap();
+        assert!((updates / f64::from(40 * 30 * 50) - 1.0).abs() < 1e-9, "{ranks} ranks: {report}");
+    }
+}
+
+#[test]
+fn a_decayed_field_is_no_success() {
+    let here = Here::new();
+    let report = here.report("heat --cells 8x8 --steps 20000");
+    let says =
+        |text: &str| text.contains("nothing: the field has decayed to 0.0e0, which is less than rounding may change");
+    assert!(says(report["check"].as_str().unwrap()), "{report}");
+    assert!(says(&here.good("heat --cells 8x8 --steps 20000")));
+    let little = here.report("heat --cells 8x8 --steps 2000");
+    assert!(little["error_bound"].as_f64().unwrap() < 1e-50 && little["check"] == "right", "{little}");
 }
 
 #[test]
@@ -159,6 +141,8 @@ fn wrong_use_is_2_and_says_why() {
     let here = Here::new();
     assert!(here.bad("heat --dt 1", 2).contains("over the stability limit 5.9"));
     assert!(here.bad("heat --alpha -1", 2).contains("diffusivity"));
+    let extreme = here.bad("heat --alpha 1e308", 2);
+    assert!(extreme.contains("a diffusivity of 1e308 is too large") && !extreme.contains("time step of"), "{extreme}");
     assert!(here.bad("heat --cells 0x4", 2).contains("at least one cell"));
     assert!(here.bad("heat --cells 1e9x1e9", 2).contains("fewer than 2^48"));
     assert!(here.bad("heat --ranks 0", 2).contains("--ranks"));

@@ -1,7 +1,8 @@
 //! The heat equation against a serial program, bit by bit, on every layout.
 
 use physalia::prelude::*;
-use physalia_apps::stencil::heat::{Heat, Start};
+use physalia_apps::stencil::exact::{Check, Verdict};
+use physalia_apps::stencil::heat::{Heat, Real, Start};
 use physalia_tests::oracle::heat::{parallel, same_bits};
 
 fn against_serial<const D: usize>(cells: [u64; D], ranks: &[u32], threads: &[usize]) {
@@ -66,28 +67,89 @@ fn a_last_bit_changes_the_hash() {
     assert!(hashes.windows(2).all(|pair| pair[0] != pair[1]), "{hashes:x?}");
 }
 
+/// The check of a field that `program` has advanced, held against the solution of `heat`.
+fn check<T: Real, const D: usize>(program: &Heat<D>, heat: &Heat<D>, steps: u64) -> Check {
+    let job = Launch::from_env().ranks(3).threads(2).run(|world| {
+        let mut u = heat.start::<T>(world, Start::Sines)?;
+        program.advance(world, &mut u, steps, |_| ())?;
+        Ok(heat.check(world, &u, steps)?)
+    });
+    job.unwrap()[0]
+}
+
 #[test]
 fn the_error_is_a_few_roundings() {
-    fn error<T: physalia_apps::stencil::heat::Real, const D: usize>(cells: [u64; D], steps: u64) -> f64 {
-        let job = Launch::from_env().ranks(3).threads(2).run(|world| {
-            let heat = Heat::new(cells, 0.7, None)?;
-            let mut u = heat.start::<T>(world, Start::Sines)?;
-            heat.advance(world, &mut u, steps, |_| ())?;
-            let error = heat.error_max(world, &u, steps)?;
-            assert!(error <= heat.rounding_bound::<T>(steps), "{cells:?}: {error:e}");
-            // A cell that is off by more than rounding is seen.
-            let cell = cells.map(|n| n / 2);
-            if let Some(old) = u.get(cell) {
-                u.set(cell, T::from_f64(old.as_f64() + 1e-3));
-            }
-            assert!(heat.error_max(world, &u, steps)? > 0.9e-3);
-            Ok(error)
-        });
-        job.unwrap()[0]
+    fn error<T: Real, const D: usize>(cells: [u64; D], steps: u64) -> f64 {
+        let heat = Heat::new(cells, 0.7, None).unwrap();
+        let check = check::<T, D>(&heat, &heat, steps);
+        assert_eq!(check.verdict(), Verdict::Right, "{cells:?}: {check:?}");
+        check.error
     }
     assert!(error::<f64, 2>([512, 384], 500) <= 1e-12);
     assert!(error::<f64, 3>([48, 40, 36], 500) <= 1e-12);
     assert!(error::<f64, 1>([100], 1000) <= 1e-12);
     assert!(error::<f64, 2>([1, 1], 3) <= 1e-12);
     assert!(error::<f32, 2>([128, 96], 200) <= 1e-4);
+}
+
+#[test]
+fn a_cell_that_is_off_is_seen() {
+    let job = Launch::from_env().ranks(3).threads(2).run(|world| {
+        let heat = Heat::new([60, 50], 1.0, None)?;
+        let mut u = heat.start::<f64>(world, Start::Sines)?;
+        heat.advance(world, &mut u, 100, |_| ())?;
+        if let Some(old) = u.get([30, 25]) {
+            u.set([30, 25], old + 1e-12);
+        }
+        Ok(heat.check(world, &u, 100)?)
+    });
+    let check = job.unwrap()[0];
+    assert!(check.verdict() == Verdict::Wrong && (0.9e-12..1.1e-12).contains(&check.error), "{check:?}");
+}
+
+/// However little is left, a program whose coefficient is wrong in the ninth digit is found out, and the right one is not.
+#[test]
+fn a_decayed_field_is_checked_as_sharply() {
+    fn found<T: Real, const D: usize>(cells: [u64; D], wrong: f64, all_steps: &[u64]) {
+        let heat = Heat::new(cells, 1.0, None).unwrap();
+        let other = Heat::new(cells, 1.0 + wrong, Some(heat.dt())).unwrap();
+        for &steps in all_steps {
+            let right = check::<T, D>(&heat, &heat, steps);
+            assert_eq!(right.verdict(), Verdict::Right, "{cells:?}, {steps} steps: {right:?}");
+            let mutant = check::<T, D>(&other, &heat, steps);
+            assert_eq!(mutant.verdict(), Verdict::Wrong, "{cells:?}, {steps} steps: {mutant:?}");
+            assert!(right.bound < 1e-2 * right.peak, "{cells:?}, {steps} steps: {right:?}");
+        }
+    }
+    found::<f64, 1>([20], 1e-9, &[1, 30, 1000, 10_000, 70_000]);
+    found::<f64, 2>([15, 9], 1e-9, &[1, 30, 1000, 10_000, 20_000]); // the last: less than 1e-250 is left
+    found::<f64, 3>([5, 4, 3], 1e-9, &[1, 30, 500, 2500]);
+    found::<f64, 2>([1, 1], 1e-9, &[1, 2, 30, 400]);
+    found::<f32, 2>([15, 9], 1e-3, &[30, 1000]);
+}
+
+#[test]
+fn right_programs_pass_at_the_limit_and_where_nothing_is_left() {
+    fn seen<T: Real, const D: usize>(cells: [u64; D], part: f64, steps: u64) -> Verdict {
+        let limit = 1.0 / (2.0 * cells.iter().map(|&n| (n as f64 + 1.0).powi(2)).sum::<f64>());
+        let heat = Heat::new(cells, 1.0, Some(part * limit)).unwrap();
+        let check = check::<T, D>(&heat, &heat, steps);
+        assert_ne!(check.verdict(), Verdict::Wrong, "{cells:?}, {part} of the limit, {steps} steps: {check:?}");
+        check.verdict()
+    }
+    for steps in [0, 1, 2, 3, 10, 1000] {
+        for part in [0.01, 0.3, 0.99, 1.0] {
+            seen::<f64, 1>([1], part, steps);
+            seen::<f64, 1>([2], part, steps);
+            seen::<f64, 2>([1, 1], part, steps);
+            seen::<f64, 2>([40, 3], part, steps);
+            seen::<f64, 3>([1, 2, 3], part, steps);
+            seen::<f32, 2>([6, 5], part, steps);
+            seen::<f32, 3>([9, 1, 4], part, steps);
+        }
+    }
+    assert_eq!(seen::<f64, 2>([15, 9], 0.8, 100_000), Verdict::Nothing); // 1e-2600 is 0
+    assert_eq!(seen::<f64, 1>([1], 1.0, 5), Verdict::Nothing); // the first step takes all
+    assert_eq!(seen::<f32, 2>([15, 9], 0.8, 4000), Verdict::Nothing); // 1e-50: no f32
+    assert_eq!(seen::<f64, 2>([15, 9], 0.8, 0), Verdict::Right);
 }

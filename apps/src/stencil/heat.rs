@@ -1,10 +1,9 @@
 //! The heat equation u_t = α Δu on the unit box, zero at its boundary, by explicit Euler and second-order differences.
 //!
-//! An axis has n interior points at (i + 1) h, h = 1 / (n + 1). A product of sines is an eigenvector of the discrete
-//! Laplacian, so the discrete solution from that start is known exactly: each step multiplies it by
-//! 1 − Σ 4 rₐ sin²(π hₐ / 2), rₐ = α Δt / hₐ² (see Morton and Mayers, "Numerical Solution of Partial Differential Equations",
-//! chapter 2). The step is stable up to Δt = 1 / (2 α Σ 1 / hₐ²).
+//! An axis has n interior points at (i + 1) h, h = 1 / (n + 1). The step is stable up to Δt = 1 / (2 α Σ 1 / hₐ²). From a
+//! product of sines the solution is known: [`exact`](super::exact) has it.
 
+use super::exact::product;
 use physalia::field::Cell;
 use physalia::prelude::*;
 use std::fmt;
@@ -14,12 +13,15 @@ use std::ops::{Add, Mul, Sub};
 pub trait Real: Cell + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> {
     /// The distance from 1 to the next number.
     const EPSILON: f64;
+    /// The least positive number of full precision.
+    const LEAST: f64;
     /// The nearest number.
     fn from_f64(x: f64) -> Self;
 }
 
 impl Real for f32 {
     const EPSILON: f64 = f32::EPSILON as f64;
+    const LEAST: f64 = f32::MIN_POSITIVE as f64;
     fn from_f64(x: f64) -> f32 {
         x as f32
     }
@@ -27,6 +29,7 @@ impl Real for f32 {
 
 impl Real for f64 {
     const EPSILON: f64 = f64::EPSILON;
+    const LEAST: f64 = f64::MIN_POSITIVE;
     fn from_f64(x: f64) -> f64 {
         x
     }
@@ -57,6 +60,13 @@ pub enum BadHeat {
     Cells(Vec<u64>),
     /// A diffusivity that is not a positive number.
     Alpha(f64),
+    /// A diffusivity so large or small that the stability limit of the time step is no number of full precision.
+    ExtremeAlpha {
+        /// The diffusivity.
+        alpha: f64,
+        /// The limit as far as it can be told: zero, infinite, or nearly.
+        limit: f64,
+    },
     /// A time step that is not a positive number.
     Dt(f64),
     /// A time step over the stability limit.
@@ -75,6 +85,14 @@ impl fmt::Display for BadHeat {
                 write!(f, "{cells:?} cells: each axis needs at least one, and all together fewer than 2^48")
             }
             BadHeat::Alpha(alpha) => write!(f, "a diffusivity of {alpha}: a positive number is wanted"),
+            BadHeat::ExtremeAlpha { alpha, limit } => {
+                let (size, end) = if *limit < 1.0 { ("large", "small") } else { ("small", "large") };
+                write!(
+                    f,
+                    "a diffusivity of {alpha:e} is too {size} for these cells: the largest stable time step, 1 / (2 alpha sum \
+                     of 1/h^2), would be too {end} for a number; measure time in another unit"
+                )
+            }
             BadHeat::Dt(dt) => write!(f, "a time step of {dt}: a positive number is wanted"),
             BadHeat::Unstable { dt, limit } => {
                 write!(f, "a time step of {dt:e} is over the stability limit {limit:e} (1 / (2 alpha sum of 1/h^2))")
@@ -99,6 +117,9 @@ impl<const D: usize> Heat<D> {
             return Err(BadHeat::Alpha(alpha));
         }
         let limit = 1.0 / (2.0 * alpha * cells.iter().map(|&n| points(n).powi(2)).sum::<f64>());
+        if !(limit.is_normal() && (0.8 * limit).is_normal()) {
+            return Err(BadHeat::ExtremeAlpha { alpha, limit });
+        }
         let dt = dt.unwrap_or(0.8 * limit);
         if !(dt.is_finite() && dt > 0.0) {
             return Err(BadHeat::Dt(dt));
@@ -114,8 +135,18 @@ impl<const D: usize> Heat<D> {
         self.dt
     }
 
+    /// The cells along each axis.
+    pub fn cells(&self) -> [u64; D] {
+        self.cells
+    }
+
+    /// The cells of the whole grid, on whichever ranks.
+    pub fn all_cells(&self) -> u64 {
+        self.cells.iter().product()
+    }
+
     /// α Δt / h² of each axis.
-    fn ratios(&self) -> [f64; D] {
+    pub(super) fn ratios(&self) -> [f64; D] {
         self.cells.map(|n| self.alpha * self.dt * points(n).powi(2))
     }
 
@@ -165,48 +196,11 @@ impl<const D: usize> Heat<D> {
         }
         Ok(())
     }
-
-    /// The largest distance from the exact discrete solution after `steps` steps from sines. Collective.
-    ///
-    /// # Errors
-    /// The job's abort.
-    #[track_caller]
-    pub fn error_max<T: Real>(&self, world: &mut World, u: &Field<T, D>, steps: u64) -> Result<f64, Abort> {
-        let (sines, left) = (self.sines(), self.left_after(steps));
-        u.max_of(world, |at, value| (value.as_f64() - left * product(&sines, at)).abs())
-    }
-
-    /// What is left of an amplitude of 1 after so many steps. By logarithms: a power would lose a bit each time that the
-    /// number of steps doubles.
-    fn left_after(&self, steps: u64) -> f64 {
-        let sine = |n: u64| (std::f64::consts::FRAC_PI_2 / points(n)).sin();
-        let lost: f64 = self.ratios().iter().zip(self.cells).map(|(r, n)| 4.0 * r * sine(n).powi(2)).sum();
-        if lost < 1.0 {
-            (steps as f64 * (-lost).ln_1p()).exp()
-        } else {
-            // A few cells: the factor may be 0 or negative.
-            (1.0 - lost).powi(i32::try_from(steps).unwrap_or(i32::MAX))
-        }
-    }
-
-    /// How far rounding may carry the result from the exact one: a few roundings each step, which the equation only damps.
-    pub fn rounding_bound<T: Real>(&self, steps: u64) -> f64 {
-        4.0 * T::EPSILON * (steps as f64 + 16.0)
-    }
-
-    /// sin(π x) at the points of each axis.
-    fn sines(&self) -> [Vec<f64>; D] {
-        self.cells.map(|n| (1..=n).map(|i| (std::f64::consts::PI * i as f64 / points(n)).sin()).collect())
-    }
 }
 
 /// 1 / h.
-fn points(n: u64) -> f64 {
+pub(super) fn points(n: u64) -> f64 {
     n as f64 + 1.0
-}
-
-fn product<const D: usize>(sines: &[Vec<f64>; D], at: [u64; D]) -> f64 {
-    (0..D).map(|a| sines[a][at[a] as usize]).product()
 }
 
 /// One step of one row. Slices of one length let the compiler drop the bounds checks and use vectors; the order of
@@ -266,15 +260,15 @@ mod tests {
     }
 
     #[test]
-    fn the_error_falls_with_the_square_of_h() {
-        // Against the differential equation's own solution at one time, the classic check of the order.
-        let error = |n: u64| {
-            let heat = Heat::new([n, n], 1.0, Some(0.01 / f64::from(1 << 10))).unwrap();
-            let steps = 1024;
-            let exact = (-2.0 * std::f64::consts::PI.powi(2) * heat.dt() * steps as f64).exp();
-            (heat.left_after(steps) - exact).abs()
-        };
-        let rate = (error(7) / error(15)).log2();
-        assert!((1.8..2.2).contains(&rate), "order {rate}");
+    fn an_extreme_diffusivity_is_blamed_not_a_time_step() {
+        for alpha in [1e308, 1e305, 1e-320, 5e-324] {
+            for dt in [None, Some(1e-3)] {
+                let why = Heat::new([2048, 2048], alpha, dt).unwrap_err().to_string();
+                assert!(why.starts_with(&format!("a diffusivity of {alpha:e} is too ")), "{why}");
+            }
+        }
+        for alpha in [1e280, 1e-280] {
+            assert!(Heat::new([2048, 2048], alpha, None).is_ok());
+        }
     }
 }

@@ -1,3 +1,4 @@
 //! Stencil simulations: each a kernel and its own check.
 
+pub mod exact;
 pub mod heat;

@@ -1,7 +1,7 @@
 //! What the program tells of itself: version, completions, manual pages.
 
 use crate::args::Cli;
-use crate::job::say;
+use crate::outputs::{complain, say};
 use clap::CommandFactory;
 use clap_complete::Shell;
 use std::path::Path;
@@ -39,7 +39,7 @@ pub fn man(folder: Option<&Path>) -> ExitCode {
     match clap_mangen::generate_to(command, folder) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("physalia: cannot write manual pages to {}: {error}", folder.display());
+            complain(&format!("physalia: cannot write manual pages to {}: {error}\n", folder.display()));
             ExitCode::FAILURE
         }
     }

@@ -30,7 +30,7 @@ pub enum Command {
     Kmers(Kmers),
     /// Show which cores each rank's workers get
     Topo(Topo),
-    /// Run both jobs on small input, check their results, and make ./physalia-demo.png
+    /// Run both jobs on small input, check their results; makes ./physalia-demo.png and ./physalia-demo.fastq
     Demo(Demo),
     /// Measure
     #[command(subcommand)]
@@ -86,7 +86,7 @@ pub struct Heat {
     /// Time step [default: 0.8 of the stability limit]
     #[arg(long, allow_negative_numbers = true)]
     pub dt: Option<f64>,
-    /// Write a PNG of the field at the end
+    /// Write a PNG of the field at the end; - is standard output
     #[arg(long, value_name = "FILE")]
     pub picture: Option<PathBuf>,
     /// How the job is laid out.

@@ -5,7 +5,8 @@
 //! least.
 
 use crate::args;
-use crate::job::{self, Summary, layout, wrong_use};
+use crate::job::{self, layout, wrong_use};
+use crate::outputs::Outputs;
 use crate::report::{self, Watch};
 use physalia::prelude::*;
 use serde::Serialize;
@@ -43,18 +44,19 @@ struct Pair<'p> {
 /// Runs the command.
 pub fn main(args: &args::Collectives) -> ExitCode {
     report::begin();
-    match Summary::beside(&[&args.job.json]) {
-        Ok(summary) => job::run(&args.job, |world| one(world, args, summary)),
+    match Outputs::of(&[("--json", &args.job.json)], &[]) {
+        Ok(outputs) => job::run(&args.job, &outputs, |world| one(world, args, &outputs)),
         Err(why) => wrong_use(&why),
     }
 }
 
 /// The job, on one rank.
-fn one(world: &mut World, args: &args::Collectives, summary: Summary) -> Outcome<()> {
+fn one(world: &mut World, args: &args::Collectives, outputs: &Outputs<'_>) -> Outcome<()> {
+    let json = outputs.begin(world, "--json")?;
     let watch = Watch::start(world)?;
     let title =
         format!("{}\n{:18} {:>10} {:>12} {:>12} {:>7}\n", layout(world), "", "bytes", "ours us", "MPI us", "ratio");
-    world.on_root(|| summary.text(&title));
+    world.on_root(|| outputs.text(&title));
     let mpi = mpi::Mpi::new(world);
     let mut rows = Vec::new();
     for name in NAMES {
@@ -69,12 +71,12 @@ fn one(world: &mut World, args: &args::Collectives, summary: Summary) -> Outcome
                 text(row.mpi_us, 2),
                 text(row.ratio, 3)
             );
-            world.on_root(|| summary.text(&line));
+            world.on_root(|| outputs.text(&line));
             rows.push(row);
         }
     }
     let seconds = watch.stop(world)?;
-    report::write(world, args.job.json.as_deref(), "bench collectives", seconds, &Own { rows })?;
+    report::write(world, json, "bench collectives", seconds, &Own { rows })?;
     Ok(())
 }
 

@@ -1,16 +1,17 @@
 //! `physalia demo`: both jobs on small input. Whatever it claims it has checked.
 
 use crate::args;
-use crate::job::{self, Summary, grouped, layout, wrong_use};
+use crate::job::{self, grouped, layout, wrong_use};
+use crate::outputs::Outputs;
 use crate::report::{self, Watch};
 use physalia::prelude::*;
 use physalia_apps::demo;
 use physalia_apps::genomics::count::{Options, count};
 use physalia_apps::picture::Picture;
-use physalia_apps::publish::publish;
+use physalia_apps::publish::Aside;
+use physalia_apps::stencil::exact::{Check, Verdict};
 use physalia_apps::stencil::heat::{Heat, Start};
 use serde::Serialize;
-use std::path::Path;
 use std::process::ExitCode;
 
 const PICTURE: &str = "./physalia-demo.png";
@@ -47,56 +48,61 @@ struct Counted {
 /// Runs the command.
 pub fn main(args: &args::Demo) -> ExitCode {
     report::begin();
-    match Summary::beside(&[&args.job.json]) {
-        Ok(summary) => job::run(&args.job, |world| one(world, args, summary)),
+    let wanted = Outputs::of(&[("--json", &args.job.json)], &[]);
+    match wanted.map(|outputs| outputs.and(&[("the picture", PICTURE), ("the reads", READS)])) {
+        Ok(outputs) => job::run(&args.job, &outputs, |world| one(world, &outputs)),
         Err(why) => wrong_use(&why),
     }
 }
 
 /// The job, on one rank.
-fn one(world: &mut World, args: &args::Demo, summary: Summary) -> Outcome<()> {
+fn one(world: &mut World, outputs: &Outputs<'_>) -> Outcome<()> {
+    let json = outputs.begin(world, "--json")?;
+    let (picture, reads) = (outputs.begin(world, "the picture")?, outputs.begin(world, "the reads")?);
     let watch = Watch::start(world)?;
     let title = format!("{}\n\n", layout(world));
-    world.on_root(|| summary.text(&title));
-    let heat = hot(world, summary)?;
-    let kmers = counted(world, summary)?;
+    world.on_root(|| outputs.text(&title));
+    let heat = hot(world, outputs, picture)?;
+    let kmers = counted(world, outputs, reads)?;
     let seconds = watch.stop(world)?;
-    report::write(world, args.job.json.as_deref(), "demo", seconds, &Own { heat, kmers })?;
+    let reported = report::write(world, json, "demo", seconds, &Own { heat, kmers });
     let last = format!("\nBoth are right. {:.1} s\n", seconds.run);
-    world.on_root(|| summary.text(&last));
-    Ok(())
+    world.on_root(|| outputs.text(&last));
+    Ok(reported?)
 }
 
 /// The heat equation twice: once where the solution is known, once for the picture.
-fn hot(world: &mut World, summary: Summary) -> Outcome<Hot> {
+fn hot(world: &mut World, outputs: &Outputs<'_>, out: Option<Aside>) -> Outcome<Hot> {
     let heat = Heat::new(CELLS, 1.0, None)?;
     let mut u = heat.start::<f64>(world, Start::Sines)?;
     heat.advance(world, &mut u, STEPS, |_| ())?;
-    let error_max = heat.error_max(world, &u, STEPS)?;
-    let limit = heat.rounding_bound::<f64>(STEPS);
-    let right =
-        if error_max <= limit { Ok(()) } else { Err(format!("heat: error {error_max:.2e}, not below {limit:.2e}")) };
+    let check = heat.check(world, &u, STEPS)?;
+    let Check { error: error_max, bound, .. } = check;
+    let right = match check.verdict() {
+        Verdict::Right => Ok(()),
+        _ => Err(format!("heat: error {error_max:.2e}, where rounding allows {bound:.2e}")),
+    };
     world.agree(right)?;
 
     u.fill(demo::drops(SEED, CELLS));
     heat.advance(world, &mut u, STEPS, |_| ())?;
     let picture = Picture::of(world, &u)?;
-    let picture = picture.map(|p| p.save(Path::new(PICTURE))).transpose();
-    world.agree(picture)?;
+    let written = picture.zip(out).map(|(picture, out)| out.whole(&picture.png())).transpose();
+    world.agree(written)?;
     let field_hash = format!("{:016x}", u.hash(world)?);
     let text = format!(
         "Heat equation, {} x {} cells, {STEPS} steps\n  error    {error_max:.2e} against the exact discrete solution\n  \
          picture  {PICTURE}\n\n",
         CELLS[0], CELLS[1]
     );
-    world.on_root(|| summary.text(&text));
+    world.on_root(|| outputs.text(&text));
     Ok(Hot { cells: CELLS, steps: STEPS, error_max, field_hash, picture: PICTURE.into() })
 }
 
 /// Reads of a random genome, counted, and counted again by one hash map.
-fn counted(world: &mut World, summary: Summary) -> Outcome<Counted> {
+fn counted(world: &mut World, outputs: &Outputs<'_>, out: Option<Aside>) -> Outcome<Counted> {
     let reads = world.on_root(|| demo::reads(SEED));
-    let written = reads.as_ref().map(|text| publish(Path::new(READS), text.as_bytes())).transpose();
+    let written = reads.as_ref().zip(out).map(|(text, out)| out.whole(text.as_bytes())).transpose();
     world.agree(written)?;
     let counts = count(world, &Options::new(K, vec![READS.into()]))?;
     let right = match &reads {
@@ -115,6 +121,6 @@ fn counted(world: &mut World, summary: Summary) -> Outcome<Counted> {
         grouped(counts.unique),
         demo::bars(&counts.histogram)
     );
-    world.on_root(|| summary.text(&text));
+    world.on_root(|| outputs.text(&text));
     Ok(Counted { k: K, bases: counts.bases, kmers: counts.kmers, distinct: counts.distinct, unique: counts.unique })
 }

@@ -1,10 +1,12 @@
 //! `physalia heat`
 
 use crate::args;
-use crate::job::{self, Summary, layout, wrong_use};
+use crate::job::{self, layout, wrong_use};
+use crate::outputs::Outputs;
 use crate::report::{self, Watch};
 use physalia::prelude::*;
 use physalia_apps::picture::Picture;
+use physalia_apps::stencil::exact::{Check, Verdict};
 use physalia_apps::stencil::heat::{BadHeat, Heat, Real, Start};
 use serde::Serialize;
 use std::process::ExitCode;
@@ -17,35 +19,47 @@ struct Own {
     dt: f64,
     cell_updates_per_s: f64,
     error_max: Option<f64>,
+    error_bound: Option<f64>,
+    check: String,
     field_hash: String,
 }
 
 /// Runs the command.
 pub fn main(args: &args::Heat) -> ExitCode {
     report::begin();
-    let summary = match Summary::beside(&[&args.job.json]) {
-        Ok(summary) => summary,
+    let outputs = match Outputs::of(&[("--json", &args.job.json), ("--picture", &args.picture)], &[]) {
+        Ok(outputs) => outputs,
         Err(why) => return wrong_use(&why),
     };
     let ran = match (args.cells.0.as_slice(), args.float) {
-        (&[x], args::Float::F32) => run::<f32, 1>(args, [x], summary),
-        (&[x], args::Float::F64) => run::<f64, 1>(args, [x], summary),
-        (&[x, y], args::Float::F32) => run::<f32, 2>(args, [x, y], summary),
-        (&[x, y], args::Float::F64) => run::<f64, 2>(args, [x, y], summary),
-        (&[x, y, z], args::Float::F32) => run::<f32, 3>(args, [x, y, z], summary),
-        (&[x, y, z], args::Float::F64) => run::<f64, 3>(args, [x, y, z], summary),
+        (&[x], args::Float::F32) => run::<f32, 1>(args, [x], &outputs),
+        (&[x], args::Float::F64) => run::<f64, 1>(args, [x], &outputs),
+        (&[x, y], args::Float::F32) => run::<f32, 2>(args, [x, y], &outputs),
+        (&[x, y], args::Float::F64) => run::<f64, 2>(args, [x, y], &outputs),
+        (&[x, y, z], args::Float::F32) => run::<f32, 3>(args, [x, y, z], &outputs),
+        (&[x, y, z], args::Float::F64) => run::<f64, 3>(args, [x, y, z], &outputs),
         _ => unreachable!("the parser takes 1 to 3 axes"),
     };
     ran.unwrap_or_else(|bad| wrong_use(&bad))
 }
 
-fn run<T: Real, const D: usize>(args: &args::Heat, cells: [u64; D], summary: Summary) -> Result<ExitCode, BadHeat> {
+fn run<T: Real, const D: usize>(
+    args: &args::Heat,
+    cells: [u64; D],
+    outputs: &Outputs<'_>,
+) -> Result<ExitCode, BadHeat> {
     let heat = Heat::new(cells, args.alpha, args.dt)?;
-    Ok(job::run(&args.job, |world| one::<T, D>(world, args, &heat, summary)))
+    Ok(job::run(&args.job, outputs, |world| one::<T, D>(world, args, &heat, outputs)))
 }
 
 /// The job, on one rank.
-fn one<T: Real, const D: usize>(world: &mut World, args: &args::Heat, heat: &Heat<D>, summary: Summary) -> Outcome<()> {
+fn one<T: Real, const D: usize>(
+    world: &mut World,
+    args: &args::Heat,
+    heat: &Heat<D>,
+    outputs: &Outputs<'_>,
+) -> Outcome<()> {
+    let (json, picture) = (outputs.begin(world, "--json")?, outputs.begin(world, "--picture")?);
     let start = match args.start {
         args::Start::Sines => Start::Sines,
         args::Start::Random => Start::Random(args.seed),
@@ -57,46 +71,57 @@ fn one<T: Real, const D: usize>(world: &mut World, args: &args::Heat, heat: &Hea
     drop(bar);
     let seconds = watch.stop(world)?;
 
-    let error_max = if start == Start::Sines { Some(heat.error_max(world, &u, args.steps)?) } else { None };
-    let limit = heat.rounding_bound::<T>(args.steps);
+    let check = if start == Start::Sines { Some(heat.check(world, &u, args.steps)?) } else { None };
     let own = Own {
         cells: args.cells.0.clone(),
         steps: args.steps,
         float: std::any::type_name::<T>(),
         dt: heat.dt(),
-        cell_updates_per_s: (u.len() as f64 * args.steps as f64) / seconds.run,
-        error_max,
+        cell_updates_per_s: (heat.all_cells() as f64 * args.steps as f64) / seconds.run,
+        error_max: check.map(|c| c.error),
+        error_bound: check.map(|c| c.bound),
+        check: verdict(check),
         field_hash: format!("{:016x}", u.hash(world)?),
     };
-    let picture = match &args.picture {
-        None => None,
-        Some(path) => {
-            let picture = Picture::of(world, &u)?;
-            world.agree(picture.map(|p| p.save(path)).transpose())?
-        }
-    };
-    report::write(world, args.job.json.as_deref(), "heat", seconds, &own)?;
+    let drawn = if args.picture.is_some() { Picture::of(world, &u)? } else { None };
+    let picture = drawn.zip(picture).map(|(drawn, out)| out.whole(&drawn.png())).transpose();
+    // What cannot be written is told after the summary: the work is done.
+    let picture = world.agree(picture);
+    let reported = report::write(world, json, "heat", seconds, &own);
 
     let cells = own.cells.iter().map(u64::to_string).collect::<Vec<_>>().join("x");
     let title = format!("heat {cells} {}, {} steps of {:.4e}, {}", own.float, own.steps, own.dt, layout(world));
     let mut lines = Vec::new();
-    if let Some(error) = error_max {
-        lines.push(("error", format!("{error:.3e} against the exact discrete solution (rounding allows {limit:.1e})")));
+    if let Some(Check { error, bound, .. }) = check {
+        lines.push(("error", format!("{error:.3e} against the exact discrete solution (rounding allows {bound:.1e})")));
     }
+    lines.push(("check", own.check));
     lines.push(("speed", format!("{:.4e} cell updates/s", own.cell_updates_per_s)));
     lines.push(("field hash", own.field_hash));
-    if let Some(picture) = picture {
-        lines.push(("picture", picture.path));
+    if let Ok(Some(picture)) = &picture {
+        lines.push(("picture", picture.path.clone()));
     }
     lines.push(("time", format!("{:.3} s setup, {:.3} s run", seconds.setup, seconds.run)));
-    world.on_root(|| summary.print(&title, &lines));
+    world.on_root(|| outputs.print(&title, &lines));
 
-    // Every rank has the same error, so all end alike.
-    match error_max {
-        Some(error) if error.is_nan() || error > limit => {
-            let why = format!("wrong result: the error {error:.3e} is more than rounding allows ({limit:.1e})");
-            Ok(world.agree(Err(why))?)
-        }
-        _ => Ok(()),
+    // Every rank has the same check, so all end alike.
+    let wrong = check.filter(|c| c.verdict() == Verdict::Wrong);
+    let why =
+        |c: Check| format!("wrong result: the error {:.3e} is more than rounding allows ({:.1e})", c.error, c.bound);
+    world.agree(wrong.map_or(Ok(()), |c| Err(why(c))))?;
+    picture?;
+    Ok(reported?)
+}
+
+/// What the check has found, in words.
+fn verdict(check: Option<Check>) -> String {
+    match check.map(|c| (c, c.verdict())) {
+        None => "nothing: of a random start the solution is not known".into(),
+        Some((_, Verdict::Right)) => "right".into(),
+        Some((_, Verdict::Wrong)) => "wrong".into(),
+        Some((c, Verdict::Nothing)) => format!(
+            "nothing: the field has decayed to {:.1e}, which is less than rounding may change ({:.1e}); fewer steps leave more",
+            c.peak, c.bound
+        ),
     }
 }

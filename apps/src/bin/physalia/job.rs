@@ -1,14 +1,13 @@
-//! From arguments to a job: the launch, wrong use, and whose the standard output is.
+//! From arguments to a job: the launch, its end, and wrong use.
 
 use crate::args::Job;
+use crate::outputs::{Outputs, complain};
 use physalia::prelude::*;
 use std::fmt::Display;
-use std::io::Write;
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Runs `body` on all ranks.
-pub fn run(job: &Job, body: impl Fn(&mut World) -> Outcome<()> + Send + Sync) -> ExitCode {
+/// Runs `body` on all ranks, unless the outputs are in each other's way.
+pub fn run(job: &Job, outputs: &Outputs<'_>, body: impl Fn(&mut World) -> Outcome<()> + Send + Sync) -> ExitCode {
     let mut launch = Launch::from_env();
     if let Some(ranks) = job.ranks {
         launch = launch.ranks(ranks);
@@ -16,53 +15,25 @@ pub fn run(job: &Job, body: impl Fn(&mut World) -> Outcome<()> + Send + Sync) ->
     if let Some(threads) = job.threads {
         launch = launch.threads(threads as usize);
     }
-    physalia::conclude(launch.run(body).map(drop))
+    let ran = launch.run(|world| match outputs.clash(world)? {
+        Some(clash) => Ok(Err(Abort::new(Cause::Usage(clash)))), // all ranks have it as a value, and end in order
+        None => body(world).map(Ok),
+    });
+    conclude(ran.and_then(|ranks| ranks.into_iter().collect()))
 }
 
 /// Says what is wrong with the arguments, once for all processes.
 pub fn wrong_use(what: &dyn Display) -> ExitCode {
-    physalia::conclude(Err(Abort::new(Cause::Usage(what.to_string()))))
+    conclude(Err(Abort::new(Cause::Usage(what.to_string()))))
 }
 
-/// Writes to standard output. Whoever closed it does not want the rest.
-pub fn say(text: &str) {
-    std::io::stdout().write_all(text.as_bytes()).ok();
-}
-
-/// Where the summary for people goes: to standard output, unless some output was sent there.
-#[derive(Clone, Copy, Debug)]
-pub struct Summary {
-    to_stderr: bool,
-}
-
-impl Summary {
-    /// Knows the outputs that were asked for.
-    ///
-    /// # Errors
-    /// If two of them would mix on standard output.
-    pub fn beside(outputs: &[&Option<PathBuf>]) -> Result<Summary, &'static str> {
-        let streams = outputs.iter().filter(|path| path.as_deref() == Some(Path::new("-"))).count();
-        match streams {
-            0 | 1 => Ok(Summary { to_stderr: streams == 1 }),
-            _ => Err("two outputs would mix on standard output: name a file for one of them"),
-        }
+/// Says why the job failed, if it did, once for all processes. A closed standard error changes nothing but that.
+fn conclude(result: Result<(), Abort>) -> ExitCode {
+    let Err(abort) = result else { return ExitCode::SUCCESS };
+    if physalia::first_process() {
+        complain(&format!("physalia: {abort}\n"));
     }
-
-    /// Lines of `name value`.
-    pub fn print(self, title: &str, lines: &[(&str, String)]) {
-        let width = lines.iter().map(|l| l.0.len()).max().unwrap_or(0);
-        let lines: String = lines.iter().map(|(name, value)| format!("  {name:width$}  {value}\n")).collect();
-        self.text(&format!("{title}\n{lines}"));
-    }
-
-    /// Text as it is.
-    pub fn text(self, text: &str) {
-        if self.to_stderr {
-            std::io::stderr().write_all(text.as_bytes()).ok();
-        } else {
-            say(text);
-        }
-    }
+    ExitCode::from(abort.exit_code())
 }
 
 /// `3 ranks × 2 threads on 1 host (threads)`

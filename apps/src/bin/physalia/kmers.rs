@@ -1,7 +1,8 @@
 //! `physalia kmers count`
 
 use crate::args;
-use crate::job::{self, Summary, grouped, layout, wrong_use};
+use crate::job::{self, grouped, layout, wrong_use};
+use crate::outputs::Outputs;
 use crate::report::{self, Watch};
 use physalia::prelude::*;
 use physalia_apps::genomics::count::{self, Options};
@@ -24,8 +25,9 @@ struct Own<'s> {
 /// Runs the command.
 pub fn main(args: &args::Count) -> ExitCode {
     report::begin();
-    let summary = match Summary::beside(&[&args.job.json, &args.histogram, &args.dump]) {
-        Ok(summary) => summary,
+    let wanted = [("--json", &args.job.json), ("--histogram", &args.histogram), ("--dump", &args.dump)];
+    let outputs = match Outputs::of(&wanted, &args.reads) {
+        Ok(outputs) => outputs,
         Err(why) => return wrong_use(&why),
     };
     if args.reads.iter().filter(|path| path.as_path() == Path::new("-")).count() > 1 {
@@ -37,11 +39,12 @@ pub fn main(args: &args::Count) -> ExitCode {
         whole_files: args.whole_files,
         ..Options::new(args.k.into(), args.reads.clone())
     };
-    job::run(&args.job, |world| one(world, args, &options, summary))
+    job::run(&args.job, &outputs, |world| one(world, args, &options, &outputs))
 }
 
 /// The job, on one rank.
-fn one(world: &mut World, args: &args::Count, options: &Options, summary: Summary) -> Outcome<()> {
+fn one(world: &mut World, args: &args::Count, options: &Options, outputs: &Outputs<'_>) -> Outcome<()> {
+    let json = outputs.begin(world, "--json")?;
     let watch = Watch::start(world)?;
     let counts = count::count(world, options)?;
     let seconds = watch.stop(world)?;
@@ -54,7 +57,7 @@ fn one(world: &mut World, args: &args::Count, options: &Options, summary: Summar
         bases_per_s: counts.bases as f64 / seconds.run,
         outputs: &counts.outputs,
     };
-    report::write(world, args.job.json.as_deref(), "kmers count", seconds, &own)?;
+    let reported = report::write(world, json, "kmers count", seconds, &own);
 
     let files = args.reads.len();
     let files = if files == 1 { args.reads[0].display().to_string() } else { format!("{files} files") };
@@ -69,6 +72,6 @@ fn one(world: &mut World, args: &args::Count, options: &Options, summary: Summar
     ];
     lines.extend(counts.outputs.iter().map(|out| ("written", format!("{} ({} bytes)", out.path, grouped(out.bytes)))));
     lines.push(("time", format!("{:.3} s setup, {:.3} s run", seconds.setup, seconds.run)));
-    world.on_root(|| summary.print(&title, &lines));
-    Ok(())
+    world.on_root(|| outputs.print(&title, &lines));
+    Ok(reported?)
 }

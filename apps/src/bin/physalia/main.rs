@@ -11,6 +11,7 @@ mod demo;
 mod heat;
 mod job;
 mod kmers;
+mod outputs;
 mod report;
 mod topo;
 

@@ -2,9 +2,8 @@
 
 use physalia::prelude::*;
 use physalia::topology::sys;
-use physalia_apps::publish::publish;
+use physalia_apps::publish::Aside;
 use serde::Serialize;
-use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Instant;
 
@@ -69,14 +68,15 @@ impl Watch {
     }
 }
 
-/// Writes the report, if it was asked for. Collective.
+/// Writes the report to what was begun for it, if it was asked for. Collective.
 ///
 /// # Errors
-/// An agreed failure if it cannot be written; or the job's abort.
+/// An agreed failure if it cannot be written; or the job's abort. The work is done then: a command prints its summary first,
+/// and fails after it.
 #[track_caller]
 pub fn write(
     world: &mut World,
-    path: Option<&Path>,
+    out: Option<Aside>,
     command: &'static str,
     seconds: Seconds,
     own: &impl Serialize,
@@ -89,7 +89,6 @@ pub fn write(
     // In process all ranks have one account.
     let cpu_ns = (usage.cpu_s * 1e9) as u64;
     let cpu_ns = if mpi { world.all_reduce(cpu_ns, Sum)? } else { cpu_ns };
-    let Some(path) = path else { return Ok(()) };
     let report = Report {
         schema: SCHEMA,
         version: env!("CARGO_PKG_VERSION"),
@@ -105,7 +104,9 @@ pub fn write(
         cpu_s: cpu_ns as f64 / 1e9,
         own,
     };
-    let text = serde_json::to_string_pretty(&report).expect("a report is plain data") + "\n";
-    let written = world.on_root(|| publish(path, text.as_bytes()).map(drop));
+    let written = out.map(|out| {
+        let text = serde_json::to_string_pretty(&report).expect("a report is plain data") + "\n";
+        out.whole(text.as_bytes()).map(drop)
+    });
     world.agree(written.unwrap_or(Ok(())))
 }

@@ -1,7 +1,8 @@
 //! `physalia topo`: the plan of every rank as a table.
 
 use crate::args;
-use crate::job::{self, Summary, layout, wrong_use};
+use crate::job::{self, layout, wrong_use};
+use crate::outputs::Outputs;
 use crate::report::{self, Watch};
 use physalia::prelude::*;
 use physalia::topology::{self, Plan, Source};
@@ -38,24 +39,25 @@ struct Own {
 /// Runs the command.
 pub fn main(args: &args::Topo) -> ExitCode {
     report::begin();
-    match Summary::beside(&[&args.job.json]) {
-        Ok(summary) => job::run(&args.job, |world| one(world, args, summary)),
+    match Outputs::of(&[("--json", &args.job.json)], &[]) {
+        Ok(outputs) => job::run(&args.job, &outputs, |world| one(world, &outputs)),
         Err(why) => wrong_use(&why),
     }
 }
 
 /// The job, on one rank.
-fn one(world: &mut World, args: &args::Topo, summary: Summary) -> Outcome<()> {
+fn one(world: &mut World, outputs: &Outputs<'_>) -> Outcome<()> {
+    let json = outputs.begin(world, "--json")?;
     let watch = Watch::start(world)?;
     let mine = serde_json::to_vec(&place(world))?;
     let all = world.all_gather_v(&mine)?;
     let places: Vec<Place> = all.iter().map(serde_json::from_slice).collect::<Result<_, _>>()?;
     let seconds = watch.stop(world)?;
     let own = Own { places };
-    report::write(world, args.job.json.as_deref(), "topo", seconds, &own)?;
+    let reported = report::write(world, json, "topo", seconds, &own);
     let text = format!("{}\n\n{}", layout(world), table(&own.places));
-    world.on_root(|| summary.text(&text));
-    Ok(())
+    world.on_root(|| outputs.text(&text));
+    Ok(reported?)
 }
 
 fn place(world: &World) -> Place {
