@@ -31,6 +31,7 @@ impl Core {
         let Some(board) = self.rank.board().filter(|_| self.is_whole()) else { return Ok(None) };
         let call = self.begin(print)?;
         self.rank.transport.enter_posting(&call);
+        board.begin(&call.print);
         Ok(Some(Posting { core: self, board, call, before: board.step() }))
     }
 }
@@ -54,7 +55,7 @@ impl Posting<'_> {
             self.wait(Due::Read(stamp.step.saturating_sub(RING)), on, || Ok(self.board.free(stamp.step)))?;
         }
         self.core.rank.count_sent(parts.iter().map(|p| p.len()).sum());
-        self.board.post(stamp, &self.call.print, total as u64, parts);
+        self.board.post(stamp, total as u64, parts);
         self.core.rank.transport.posted(self.board);
         Ok(())
     }
@@ -78,11 +79,15 @@ impl Posting<'_> {
 
     fn mismatch(&self, Other { member, print, text }: Other) -> Abort {
         let rank = &self.core.rank;
-        let mine = self.call.print.text();
-        let theirs = match text {
-            _ if print == self.call.print.hash() => format!("{mine} too, but an earlier call of it differed"),
-            Some(text) => text,
-            None => "another call".into(),
+        let now = self.call.print.text();
+        let (mine, theirs) = match text {
+            Some(text) if print != self.call.print.hash() => (now, text),
+            None if print != self.call.print.hash() => (now, "another call".into()),
+            // It is here as we are, but somewhere before it was elsewhere, as one that only posts does not see.
+            _ => match self.board.first_difference(member) {
+                Some([mine, theirs]) => (mine, format!("{theirs} (before {now})")),
+                None => (now.clone(), format!("{now} too, but an earlier call of it differed")),
+            },
         };
         let calls = [(self.core.members[self.core.me], mine), (self.core.members[member], theirs)];
         rank.transport.abort(Abort::new(Cause::Mismatch { host: host().into(), calls }))

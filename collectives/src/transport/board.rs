@@ -32,9 +32,12 @@ const SLOT: usize = HEAD + ROOM;
 /// Texts of calls: hash, length, bytes.
 const TEXTS: usize = 64;
 const TEXT: usize = 256;
-/// A member's area: `done` in two lines of its own (the next line is fetched along), texts, slots.
+/// The last calls of a member: number and hash.
+const CALLS: usize = 64;
+const CALL: usize = 16;
+/// A member's area: `done` in two lines of its own (the next line is fetched along), calls, texts, slots.
 const DONE: usize = 128;
-const AREA: usize = (DONE + TEXTS * TEXT + RING as usize * SLOT).next_multiple_of(4096);
+const AREA: usize = (DONE + CALLS * CALL + TEXTS * TEXT + RING as usize * SLOT).next_multiple_of(4096);
 /// Before the areas: the number of members that sleep (threads only).
 const LOBBY: usize = 4096;
 
@@ -83,6 +86,7 @@ pub(crate) struct Board {
     pub me: usize,
     /// Steps so far, and the last that this member has posted and was through with.
     step: Cell<u64>,
+    calls: Cell<u64>,
     last: [Cell<u64>; 2],
     /// What each member was seen to be through with.
     seen: RefCell<Vec<u64>>,
@@ -134,6 +138,7 @@ impl Board {
             members,
             me,
             step: Cell::new(0),
+            calls: Cell::new(0),
             last: Default::default(),
             seen: vec![0; members].into(),
             texts,
@@ -172,7 +177,7 @@ impl Board {
     }
 
     fn slot(&self, member: usize, step: u64) -> *mut u8 {
-        self.area(member).wrapping_add(DONE + TEXTS * TEXT + (step % RING) as usize * SLOT)
+        self.area(member).wrapping_add(DONE + CALLS * CALL + TEXTS * TEXT + (step % RING) as usize * SLOT)
     }
 
     fn word(&self, at: *mut u8) -> &AtomicU64 {
@@ -235,6 +240,37 @@ impl Board {
         self.word(self.area(self.me)).store(step, Ordering::Release);
     }
 
+    fn entry(&self, member: usize, call: u64) -> [&AtomicU64; 2] {
+        let at = self.area(member).wrapping_add(DONE + (call % CALLS as u64) as usize * CALL);
+        [self.word(at), self.word(at.wrapping_add(8))]
+    }
+
+    /// This member begins a call: it is written down, whether or not the member will post something.
+    pub(crate) fn begin(&self, print: &Print) {
+        self.tell(print);
+        let call = self.calls.replace(self.calls.get() + 1);
+        let [number, hash] = self.entry(self.me, call);
+        number.store(0, Ordering::Relaxed);
+        fence(Ordering::Release);
+        hash.store(print.hash(), Ordering::Relaxed);
+        number.store(call + 1, Ordering::Release);
+    }
+
+    /// The texts of the first of the last calls that differ between us and `member`.
+    pub(crate) fn first_difference(&self, member: usize) -> Option<[String; 2]> {
+        let hash_of = |member: usize, call: u64| {
+            let [number, hash] = self.entry(member, call);
+            let hash = (number.load(Ordering::Acquire) == call + 1).then(|| hash.load(Ordering::Relaxed))?;
+            fence(Ordering::Acquire);
+            (number.load(Ordering::Relaxed) == call + 1).then_some(hash)
+        };
+        let calls = self.calls.get();
+        (calls.saturating_sub(CALLS as u64)..calls).find_map(|call| {
+            let (mine, theirs) = (hash_of(self.me, call)?, hash_of(member, call)?);
+            if mine == theirs { None } else { Some([self.told(self.me, mine)?, self.told(member, theirs)?]) }
+        })
+    }
+
     /// Posts the text of a call, unless it stands there.
     fn tell(&self, print: &Print) {
         let hash = print.hash();
@@ -244,7 +280,7 @@ impl Board {
             return;
         }
         texts[i] = hash;
-        let at = self.area(self.me).wrapping_add(DONE + i * TEXT);
+        let at = self.area(self.me).wrapping_add(DONE + CALLS * CALL + i * TEXT);
         let text = print.text();
         let len = text.floor_char_boundary(TEXT - 16);
         self.word(at).store(0, Ordering::Release);
@@ -255,7 +291,7 @@ impl Board {
     }
 
     fn told(&self, member: usize, hash: u64) -> Option<String> {
-        let at = self.area(member).wrapping_add(DONE + (hash % TEXTS as u64) as usize * TEXT);
+        let at = self.area(member).wrapping_add(DONE + CALLS * CALL + (hash % TEXTS as u64) as usize * TEXT);
         if self.word(at).load(Ordering::Acquire) != hash {
             return None;
         }
@@ -272,8 +308,7 @@ impl Board {
     ///
     /// # Panics
     /// If the parts are longer than a slot.
-    pub(crate) fn post(&self, stamp: Stamp, print: &Print, total: u64, parts: &[&[u8]]) {
-        self.tell(print);
+    pub(crate) fn post(&self, stamp: Stamp, total: u64, parts: &[&[u8]]) {
         self.last[0].set(stamp.step);
         let slot = self.slot(self.me, stamp.step);
         let len: usize = parts.iter().map(|p| p.len()).sum();
