@@ -11,7 +11,7 @@
 
 use super::dump::{self, Histogram};
 use super::input::{self, BadInput, Input, Joint, Reader, Unit};
-use super::kmer::{Window, Word};
+use super::kmer::{Strange, Window, Word};
 use super::parse::Sink;
 use super::table::Table;
 use crate::publish::{Aside, Output};
@@ -145,13 +145,14 @@ impl<W: Word> Sink for Filler<W> {
         self.window.clear();
     }
 
-    fn letters(&mut self, letters: &[u8], tail: bool) {
+    fn letters(&mut self, letters: &[u8], tail: bool) -> Result<(), Strange> {
         let (owners, buckets, kmers) = (self.owners, &mut self.buckets, &mut self.kmers);
         self.window.slide(letters, |kmer| {
             buckets[owners.of(kmer.hash64())].push(kmer);
             *kmers += 1;
-        });
+        })?;
         self.bases += if tail { 0 } else { letters.len() as u64 };
+        Ok(())
     }
 }
 

@@ -9,7 +9,9 @@
 //! than its first megabyte could fool that, so every unit also says where it ended, and the ends must meet the begins of
 //! the next: no read is missed or taken twice in silence.
 
-use super::parse::{BadRecord, Format, Parser, Sink};
+use super::kmer::{self, Strange};
+use super::parse::{Format, Parser, Sink};
+use super::refuse::BadRecord;
 use flate2::read::MultiGzDecoder;
 use memchr::memchr;
 use serde::{Deserialize, Serialize};
@@ -123,7 +125,9 @@ struct Nothing;
 
 impl Sink for Nothing {
     fn begin(&mut self) {}
-    fn letters(&mut self, _: &[u8], _: bool) {}
+    fn letters(&mut self, letters: &[u8], _: bool) -> Result<(), Strange> {
+        kmer::check(letters)
+    }
 }
 
 /// A part of a file, or a whole one.
@@ -222,7 +226,7 @@ impl Reader {
         };
         let Some(begin) = begin else { return Ok(None) };
         file.seek(SeekFrom::Start(begin)).map_err(fail)?;
-        let parser = Parser::part(Some(format), begin, unit.end, if unit.end < *bytes { tail } else { 0 });
+        let parser = Parser::part(format, begin, unit.end, if unit.end < *bytes { tail } else { 0 });
         let joint = (format == Format::Fastq).then_some(Joint { file: unit.file, begin, end: begin });
         Ok(reader(Box::new(file), parser, joint))
     }
@@ -250,7 +254,7 @@ impl Reader {
 
     /// Where this part of a FASTQ file began and ended, to be compared with its neighbours'.
     pub fn joint(&self) -> Option<Joint> {
-        self.joint.map(|joint| Joint { end: self.parser.offset(), ..joint })
+        self.joint.map(|joint| Joint { end: self.parser.end(), ..joint })
     }
 }
 

@@ -10,9 +10,14 @@
 
 pub mod count;
 pub mod dump;
+mod fastq;
 pub mod input;
 pub mod kmer;
+mod lines;
 pub mod parse;
+pub mod refuse;
 pub mod table;
+#[cfg(test)]
+mod texts;
 
 pub use count::{Options, Summary, count};
