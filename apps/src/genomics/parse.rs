@@ -102,6 +102,11 @@ impl Parser {
         }
     }
 
+    /// The format, once its first byte has been seen.
+    pub fn format(&self) -> Option<Format> {
+        self.format
+    }
+
     /// How far the text has been read.
     pub fn offset(&self) -> u64 {
         self.offset

@@ -83,10 +83,13 @@ pub(super) fn in_header(byte: u8) -> String {
 
 /// The first byte that cannot be among qualities.
 pub(super) fn no_quality(bytes: &[u8]) -> Option<usize> {
-    let strange = |byte: u8| byte.wrapping_sub(b'!') > b'~' - b'!';
+    // How far behind the last that can be there, counted from the first; 0 for all that can.
+    let beyond = |byte: u8| byte.wrapping_sub(b'!').saturating_sub(b'~' - b'!');
     // All of them first, which is done many at a time.
-    let any = bytes.iter().fold(false, |any, &byte| any | strange(byte));
-    if any { bytes.iter().position(|&byte| strange(byte)) } else { None }
+    match bytes.iter().fold(0, |any, &byte| any | beyond(byte)) {
+        0 => None,
+        _ => bytes.iter().position(|&byte| beyond(byte) > 0),
+    }
 }
 
 #[cfg(test)]
