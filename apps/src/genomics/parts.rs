@@ -131,11 +131,10 @@ pub fn check_joints(inputs: &[Input], mut joints: Vec<Joint>) -> Result<(), BadI
     for (file, input) in inputs.iter().enumerate().filter(|(_, i)| matches!(i.layout, Layout::Parts(_))) {
         let apart = |end: u64, begin: &str| {
             let why = match input.layout {
-                Layout::Parts(Format::Fastq) => "it seems to be FASTQ over several lines, or it changed meanwhile",
-                _ => "it changed meanwhile",
+                Layout::Parts(Format::Fastq) => "it has records of other than four lines: count it with --whole-files",
+                _ => "it changed meanwhile: count it when nothing writes to it any more",
             };
-            let what =
-                format!("its parts do not meet: one ends at byte {end}, {begin}; {why}. Count it with --whole-files");
+            let what = format!("its parts do not meet: one ends at byte {end}, {begin}; {why}");
             BadInput::new(&input.path, what)
         };
         let mut at = 0;

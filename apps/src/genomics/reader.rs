@@ -3,6 +3,7 @@
 use super::input::{self, BadInput, Input, Layout};
 use super::parse::{Format, Parser, Sink};
 use super::parts::{self, Joint, Unit};
+use super::refuse::BadRecord;
 use super::stream::Text;
 use std::fmt;
 use std::fs::File;
@@ -105,7 +106,7 @@ impl Reader {
         };
         if count > 0 {
             let fed = self.parser.feed(&self.buffer[..count], sink);
-            fed.map_err(|bad| BadInput::record(path, &bad, gzip))?;
+            fed.map_err(|bad| self.bad(&bad))?;
             return Ok(!self.parser.stopped());
         }
         let read = match &self.source {
@@ -115,8 +116,20 @@ impl Reader {
         if self.file.is_some() && read != self.input.bytes {
             return Err(self.input.short(read));
         }
-        self.parser.finish().map_err(|bad| BadInput::record(path, &bad, gzip))?;
+        self.parser.finish().map_err(|bad| self.bad(&bad))?;
         Ok(false)
+    }
+
+    fn bad(&self, bad: &BadRecord) -> BadInput {
+        match &self.source {
+            Source::Whole(text) => BadInput::record(&self.input.path, bad, text.is_gzip()),
+            // Where records have other than four lines, the part may have begun in the middle of one.
+            Source::Part(_) if self.part.is_some_and(|(_, begin)| begin > 0) && bad.record.is_some() => {
+                let what = format!("{bad}; if its records have other than four lines, count it with --whole-files");
+                BadInput::new(&self.input.path, what)
+            }
+            Source::Part(_) => BadInput::record(&self.input.path, bad, false),
+        }
     }
 
     /// Where this part of a file began and ended, to be compared with its neighbours'; at its end.
