@@ -137,6 +137,7 @@ fn files_that_are_wrong_are_named() {
     let mut garbled = cut.clone();
     let middle = garbled.len() / 2;
     garbled[middle..middle + 8].fill(0x55);
+    let far = format!(">a\n{}MIDDLE{0}", format!("{}\n", "ACGT".repeat(5)).repeat(95_238) + "ACGTACG");
     let bad_tail = format!("{}@cut\nACGT\n+\nII", demo::reads(3));
     let cases = [
         (folder.path("missing.fa"), "No such file"),
@@ -146,6 +147,15 @@ fn files_that_are_wrong_are_named() {
         (folder.file("text.txt", "hello"), "neither FASTA nor FASTQ"),
         (folder.file("tail.fq", bad_tail), "after 2 of 4 qualities"),
         (folder.file("lengths.fq", "@a\nACGT\n+\nIIIIII\n"), "4 letters and more qualities"),
+        (folder.file("joined.fa", ">a\nACGT>b\nACGT\n"), "'>' in a sequence: two files seem to be joined"),
+        (folder.file("joined.fq", ">a\nACGT\n@b\nACGT\n+\nIIII\n"), "'@' in a sequence: FASTQ seems to follow FASTA"),
+        (folder.file("hole.fa", far.replace("MIDDLE", "\0")), "byte 0x00 in a sequence: only letters"),
+        (folder.file("mac.fa", far.replace("MIDDLE", "\r")), "(byte 2000008)"),
+        (
+            folder.file("hole.fa.gz", gzip(&far.replace("MIDDLE", "\0"))),
+            "(byte 2000008), as counted after decompression",
+        ),
+        (folder.file("behind.fa.gz", [gzip(">a\nACGT\n"), b"hello".to_vec()].concat()), "last gzip member"),
     ];
     let old = folder.file("histogram", "as it was");
     for (path, words) in &cases {
@@ -167,27 +177,97 @@ fn files_that_are_wrong_are_named() {
     assert!(left.is_empty(), "{left:?}");
 }
 
-/// FASTQ that is wrapped only far behind the part that is looked at first: never a wrong count in silence.
+/// FASTQ that is wrapped only far behind the part that is looked at first: refused by all alike, or read as a whole.
 #[test]
-fn fastq_that_is_wrapped_late_is_counted_or_refused() {
+fn fastq_that_is_wrapped_late_is_counted_whole_or_refused() {
     let folder = Folder::new();
-    let mut text = demo::reads(9);
+    let text = demo::reads(9);
     assert!(text.len() > 2 << 20);
     let tail = letters(8, 4000).to_uppercase();
-    for i in 0..40 {
+    let wrapped = |i: usize| {
         let read = &tail[i * 100..(i + 1) * 100];
-        text += &format!("@late\n{}\n{}\n+\n@{}\n+{}\n", &read[..50], &read[50..], "I".repeat(49), "I".repeat(49));
-    }
-    let file = folder.file("late.fq", &text);
-    let whole = |whole_files, piece_bytes| {
-        let options = Options { whole_files, piece_bytes, ..Options::new(21, vec![file.clone()]) };
-        run(3, 2, &options)
+        format!("@late\n{}\n{}\n+\n@{}\n+{}\n", &read[..50], &read[50..], "I".repeat(49), "I".repeat(49))
     };
-    let right = whole(true, 1 << 20).unwrap().histogram;
-    for piece in [50, 99, 1000, 12_345] {
-        match whole(false, piece) {
-            Ok(summary) => assert_eq!(summary.histogram, right, "pieces of {piece}"),
-            Err(abort) => assert!(abort.to_string().contains("late.fq"), "{abort}"),
+    let late = text.clone() + &(0..40).map(wrapped).collect::<String>();
+    // Trimmed to nothing, without a line for it; the qualities before it look like a header.
+    let nothing = text + &format!("@late\nACGT\n+\n@III\n@late\n+\n{}", demo::reads(10));
+    for file in [folder.file("late.fq", late), folder.file("nothing.fq", nothing)] {
+        let run = |whole_files, piece_bytes, ranks| {
+            let options = Options { whole_files, piece_bytes, ..Options::new(21, vec![file.clone()]) };
+            run(ranks, 2, &options).map(|summary| summary.histogram).map_err(|abort| abort.to_string())
+        };
+        assert_eq!(run(true, 1 << 20, 3), run(true, 1000, 1));
+        assert!(run(true, 1 << 20, 1).is_ok());
+        for (piece, ranks) in [(1 << 40, 1), (1 << 20, 1), (1000, 3), (99, 2), (12_345, 3)] {
+            let said = run(false, piece, ranks).unwrap_err();
+            let name = file.file_name().unwrap().to_str().unwrap();
+            assert!(said.contains(name) && said.contains("with --whole-files"), "pieces of {piece}: {said}");
+        }
+    }
+}
+
+/// A named pipe into which `feed` writes, once someone opens it.
+#[cfg(unix)]
+fn pipe(path: PathBuf, feed: impl FnOnce() -> Vec<u8> + Send + 'static) -> (PathBuf, std::thread::JoinHandle<()>) {
+    assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+    let to = path.clone();
+    let writer = std::thread::spawn(move || {
+        let mut open = std::fs::File::options().write(true).open(to).unwrap();
+        std::io::Write::write_all(&mut open, &feed()).ok(); // whoever reads may refuse and leave
+    });
+    (path, writer)
+}
+
+#[cfg(unix)]
+#[test]
+fn pipes_may_be_gzip_and_are_read_once() {
+    let folder = Folder::new();
+    let (text, file) = (demo::reads(2), folder.file("reads.fq", demo::reads(1)));
+    let options = |reads| Options { piece_bytes: 100_000, ..Options::new(21, reads) };
+    let expected = run(1, 1, &options(vec![file.clone(), folder.file("two.fq", &text)])).unwrap().histogram;
+    for (i, bytes) in
+        [text.clone().into_bytes(), gzip(&text), [gzip(&text), vec![0; 512]].concat()].into_iter().enumerate()
+    {
+        for ranks in [1, 3] {
+            let bytes = bytes.clone();
+            let (path, writer) = pipe(folder.path(&format!("pipe{i}.{ranks}")), || bytes);
+            assert_eq!(run(ranks, 2, &options(vec![file.clone(), path])).unwrap().histogram, expected);
+            writer.join().unwrap();
+        }
+    }
+    let cut = gzip(&text)[..1000].to_vec();
+    let (path, writer) = pipe(folder.path("cut"), || cut);
+    let said = run(2, 1, &options(vec![path])).unwrap_err().to_string();
+    assert!(said.contains("cut: the gzip stream is cut off"), "{said}");
+    writer.join().unwrap();
+    let (path, _) = pipe(folder.path("twice"), Vec::new);
+    let said = run(2, 1, &options(vec![path.clone(), path])).unwrap_err().to_string();
+    assert!(said.contains("twice: a stream can be read only once"), "{said}");
+}
+
+/// What was looked at is not what is read: while the rank waits for a pipe, a file that comes after it changes.
+#[cfg(unix)]
+#[test]
+fn files_that_change_are_never_counted() {
+    let folder = Folder::new();
+    let text = format!(">a\n{}", "ACGTACGTACGTACGTACGTACGTACGT\n".repeat(1000));
+    for (name, text) in [("x.fa", &text), ("x.fq", &demo::reads(1))] {
+        for len in [0, 29 * 500 + 3, text.len() as u64 + 1] {
+            let file = folder.file(name, text);
+            let (changes, kept) = (file.clone(), folder.path("kept"));
+            std::fs::write(&kept, "as it was").unwrap();
+            let (path, writer) = pipe(folder.path("pipe"), move || {
+                std::fs::File::options().write(true).open(changes).unwrap().set_len(len).unwrap();
+                b">b\nACGT\n".to_vec()
+            });
+            let histogram = Some(kept.clone());
+            let options = Options { histogram, piece_bytes: 5000, ..Options::new(5, vec![path.clone(), file]) };
+            let said = run(1, 1, &options).unwrap_err().to_string();
+            assert!(said.contains(&format!("{name}: it changed after the job had begun: it had ")), "{said}");
+            assert!(said.contains(&format!("now it has {len} bytes")), "{said}");
+            assert_eq!(std::fs::read_to_string(kept).unwrap(), "as it was");
+            writer.join().unwrap();
+            std::fs::remove_file(path).unwrap();
         }
     }
 }

@@ -10,9 +10,11 @@
 //! alike. Bytes sent: 8 for each k-mer that changes its rank (16 for k over 32).
 
 use super::dump::{self, Histogram};
-use super::input::{self, BadInput, Input, Joint, Reader, Unit};
-use super::kmer::{Window, Word};
+use super::input::{self, BadInput, Input};
+use super::kmer::{Strange, Window, Word};
 use super::parse::Sink;
+use super::parts::{self, Joint, Unit};
+use super::reader::Reader;
 use super::table::Table;
 use crate::publish::{Aside, Output};
 use physalia::prelude::*;
@@ -145,20 +147,19 @@ impl<W: Word> Sink for Filler<W> {
         self.window.clear();
     }
 
-    fn letters(&mut self, letters: &[u8], tail: bool) {
+    fn letters(&mut self, letters: &[u8], tail: bool) -> Result<(), Strange> {
         let (owners, buckets, kmers) = (self.owners, &mut self.buckets, &mut self.kmers);
         self.window.slide(letters, |kmer| {
             buckets[owners.of(kmer.hash64())].push(kmer);
             *kmers += 1;
-        });
+        })?;
         self.bases += if tail { 0 } else { letters.len() as u64 };
+        Ok(())
     }
 }
 
 fn run<W: Word>(world: &mut World, options: &Options) -> Outcome<Summary> {
-    let inputs: Vec<Input> = world.from_root(|| {
-        options.reads.iter().map(|path| input::look(path, options.whole_files)).collect::<Result<Vec<_>, _>>()
-    })?;
+    let inputs: Vec<Input> = world.from_root(|| input::look_at_all(&options.reads, options.whole_files))?;
     // Outputs are begun before the work, so that a folder that cannot be written is found out now.
     let begin = |path: &Option<PathBuf>| path.as_deref().map(|path: &Path| Aside::new(path)).transpose();
     let outputs =
@@ -224,7 +225,7 @@ impl<'o, W: Word> Counter<'o, W> {
             kmers: 0,
             joints: Vec::new(),
         };
-        let units = input::deal(&inputs, options.piece_bytes, world.size()).swap_remove(world.rank() as usize);
+        let units = parts::deal(&inputs, options.piece_bytes, world.size()).swap_remove(world.rank() as usize);
         Counter {
             options,
             inputs,
@@ -327,12 +328,12 @@ impl<'o, W: Word> Counter<'o, W> {
         Ok(())
     }
 
-    /// Parts of FASTQ files must have met.
+    /// Parts of files must have met.
     fn check_joints(&mut self, world: &mut World) -> Result<(), Abort> {
         let mine: Vec<[u64; 3]> =
             self.workers.iter_mut().flat_map(|w| &own(w).joints).map(|j| [j.file as u64, j.begin, j.end]).collect();
         let all = world.all_gather_v(&mine)?;
         let joints = all.as_slice().iter().map(|&[file, begin, end]| Joint { file: file as usize, begin, end });
-        world.agree(input::check_joints(&self.inputs, joints.collect()))
+        world.agree(parts::check_joints(&self.inputs, joints.collect()))
     }
 }

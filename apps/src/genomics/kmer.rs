@@ -66,10 +66,22 @@ macro_rules! word {
 word!(u64, 32, spread);
 word!(u128, 63, |x: u128| spread((x >> 64) as u64 ^ spread(x as u64)));
 
-/// The two-bit code of each letter; 4 for all but ACGT in either case.
+/// The code of letters that break k-mers: all but ACGT, and the signs for a gap.
+const OTHER: u8 = 4;
+/// The code of what cannot be in a sequence.
+const STRANGE: u8 = 5;
+
+/// The two-bit code of each of ACGT in either case, and what the other bytes are.
 const CODES: [u8; 256] = {
-    let mut codes = [4; 256];
+    let mut codes = [STRANGE; 256];
     let mut i = 0;
+    while i < 256 {
+        if (i as u8).is_ascii_alphabetic() || matches!(i as u8, b'-' | b'.' | b'*') {
+            codes[i] = OTHER;
+        }
+        i += 1;
+    }
+    i = 0;
     while i < 4 {
         codes[b"ACGT"[i] as usize] = i as u8;
         codes[b"acgt"[i] as usize] = i as u8;
@@ -77,6 +89,18 @@ const CODES: [u8; 256] = {
     }
     codes
 };
+
+/// Where the first byte is that cannot be in a sequence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Strange(pub usize);
+
+/// Whether all bytes can be in a sequence: letters, and `-`, `.` and `*` for gaps.
+///
+/// # Errors
+/// If not.
+pub fn check(bytes: &[u8]) -> Result<(), Strange> {
+    bytes.iter().position(|&byte| CODES[byte as usize] == STRANGE).map_or(Ok(()), |at| Err(Strange(at)))
+}
 
 /// A window of k letters that slides over sequences.
 #[derive(Clone, Debug)]
@@ -105,13 +129,19 @@ impl<W: Word> Window<W> {
     }
 
     /// Slides over more letters of the sequence; `emit` gets each canonical k-mer.
+    ///
+    /// # Errors
+    /// If a byte cannot be in a sequence. The same table tells that, so it costs nothing where all are bases.
     #[inline]
-    pub fn slide(&mut self, letters: &[u8], mut emit: impl FnMut(W)) {
+    pub fn slide(&mut self, letters: &[u8], mut emit: impl FnMut(W)) -> Result<(), Strange> {
         let top = 2 * (self.k as u32 - 1);
         let (mut forward, mut backward, mut have) = (self.forward, self.backward, self.have);
-        for &letter in letters {
+        for (at, &letter) in letters.iter().enumerate() {
             let code = CODES[letter as usize];
-            if code > 3 {
+            if code >= OTHER {
+                if code == STRANGE {
+                    return Err(Strange(at));
+                }
                 have = 0;
                 continue;
             }
@@ -124,6 +154,7 @@ impl<W: Word> Window<W> {
             }
         }
         (self.forward, self.backward, self.have) = (forward, backward, have);
+        Ok(())
     }
 }
 
@@ -138,12 +169,23 @@ mod tests {
 
     fn kmers<W: Word>(k: usize, text: &str) -> Vec<String> {
         let mut all = Vec::new();
-        Window::<W>::new(k).slide(text.as_bytes(), |kmer| {
+        let slid = Window::<W>::new(k).slide(text.as_bytes(), |kmer| {
             let mut word = Vec::new();
             letters(kmer, k, &mut word);
             all.push(String::from_utf8(word).unwrap());
         });
+        slid.unwrap();
         all
+    }
+
+    #[test]
+    fn what_can_be_in_a_sequence() {
+        for byte in 0..=u8::MAX {
+            let text = [b'A', byte, b'A', 0];
+            let fine = byte.is_ascii_alphabetic() || b"-.*".contains(&byte);
+            let expected = Err(Strange(if fine { 3 } else { 1 }));
+            assert_eq!((check(&text), Window::<u64>::new(2).slide(&text, drop)), (expected, expected), "{byte}");
+        }
     }
 
     #[test]

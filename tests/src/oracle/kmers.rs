@@ -1,4 +1,4 @@
-//! Counting by one map of texts, and texts to count.
+//! Counting by one map of texts, reading FASTA and FASTQ line by line, and texts to count.
 
 use flate2::{Compression, write::GzEncoder};
 use physalia::prelude::*;
@@ -32,6 +32,66 @@ pub fn histogram(counts: &BTreeMap<String, u64>) -> BTreeMap<u64, u64> {
     let mut histogram = BTreeMap::new();
     counts.values().for_each(|&count| *histogram.entry(count).or_insert(0) += 1);
     histogram
+}
+
+/// The sequences of a FASTA or FASTQ text, or `None` if it is neither; by its lines.
+pub fn sequences(text: &[u8]) -> Option<Vec<String>> {
+    let mut lines: Vec<&[u8]> = text.split(|&b| b == b'\n').collect();
+    let last = lines.pop().filter(|line| !line.is_empty()); // what no line feed follows
+    let lines = lines.into_iter().map(|line| line.strip_suffix(b"\r").unwrap_or(line)).chain(last);
+    let lines: Vec<&[u8]> = lines.skip_while(|line| line.is_empty()).collect();
+    if lines.iter().any(|line| line.contains(&b'\r')) {
+        return None;
+    }
+    match lines.first() {
+        None => Some(Vec::new()),
+        Some([b'>', ..]) => fasta(&lines),
+        Some(_) => fastq(lines),
+    }
+}
+
+fn are_letters(line: &[u8]) -> bool {
+    line.iter().all(|b| b.is_ascii_alphabetic() || b"-.*".contains(b))
+}
+
+fn fasta(lines: &[&[u8]]) -> Option<Vec<String>> {
+    let mut all: Vec<String> = Vec::new();
+    for line in lines {
+        match line {
+            [b'>', name @ ..] if !name.contains(&0) => all.push(String::new()),
+            _ if are_letters(line) => all.last_mut()?.push_str(std::str::from_utf8(line).ok()?),
+            _ => return None,
+        }
+    }
+    Some(all)
+}
+
+fn fastq(mut lines: Vec<&[u8]>) -> Option<Vec<String>> {
+    let mut all = Vec::new();
+    lines.reverse(); // the next is the last
+    while let Some(header) = lines.pop() {
+        if header.is_empty() {
+            continue;
+        }
+        let mut sequence = String::new();
+        let plus = loop {
+            match lines.pop()? {
+                line @ [b'+', ..] => break line,
+                line if are_letters(line) => sequence += std::str::from_utf8(line).ok()?,
+                _ => return None,
+            }
+        };
+        let mut room = sequence.len();
+        while room > 0 {
+            let qualities = lines.pop().filter(|line| line.iter().all(u8::is_ascii_graphic))?;
+            room = room.checked_sub(qualities.len())?;
+        }
+        if header[0] != b'@' || header.contains(&0) || plus.contains(&0) {
+            return None;
+        }
+        all.push(sequence);
+    }
+    Some(all)
 }
 
 /// Compressed.

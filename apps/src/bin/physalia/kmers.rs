@@ -6,9 +6,9 @@ use crate::outputs::Outputs;
 use crate::report::{self, Watch};
 use physalia::prelude::*;
 use physalia_apps::genomics::count::{self, Options};
+use physalia_apps::genomics::input;
 use physalia_apps::publish::Output;
 use serde::Serialize;
-use std::path::Path;
 use std::process::ExitCode;
 
 #[derive(Serialize)]
@@ -30,7 +30,7 @@ pub fn main(args: &args::Count) -> ExitCode {
         Ok(outputs) => outputs,
         Err(why) => return wrong_use(&why),
     };
-    if args.reads.iter().filter(|path| path.as_path() == Path::new("-")).count() > 1 {
+    if args.reads.iter().filter(|path| input::is_stdin(path)).count() > 1 {
         return wrong_use(&"standard input can be read only once");
     }
     let options = Options {
