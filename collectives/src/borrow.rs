@@ -36,6 +36,21 @@ pub(crate) fn exchange<T: Plain>(
     landing.into_landed().map_err(|i| invalid::<T>(core, &print, i))
 }
 
+/// Runs `steps` with `from` as buffer 0 and `into` as buffer 1. Any bits must be a `T`.
+pub(crate) fn exchange_into<T: Plain>(
+    core: &Core,
+    print: Print,
+    steps: Vec<Step>,
+    from: &[T],
+    into: &mut [T],
+) -> Result<(), Abort> {
+    assert!(any_bits::<T>());
+    // SAFETY: both are borrowed until this call returns, `into` exclusively, and `run` settles the flow before. Any bits
+    // will do.
+    let memory = unsafe { vec![Memory::lend(from), Memory::lend_mut(std::ptr::from_mut(into))] };
+    core.run(print, Cargo { steps, memory, ..Cargo::default() }).map(drop)
+}
+
 /// Runs `steps` with `buf` as buffer 0, from which messages are sent or into which they are received.
 pub(crate) fn in_place<T: Plain>(core: &Core, print: Print, steps: Vec<Step>, buf: &mut [T]) -> Result<(), Abort> {
     if any_bits::<T>() {

@@ -11,7 +11,7 @@ use crate::flow::Due;
 use crate::ops::Op;
 use crate::plain::Plain;
 use crate::stuck::Watch;
-use crate::transport::board::{Board, MOST, Other, RING, ROOM, Stamp};
+use crate::transport::board::{Board, MOST, Other, ROOM, Stamp};
 use crate::transport::memory::{Landing, any_bits};
 use crate::transport::{Call, Waited};
 use std::ops::Range;
@@ -50,11 +50,13 @@ impl Posting<'_> {
     /// Posts what this rank has to say in a step, once its slot is free.
     fn post(&self, step: u64, total: usize, parts: &[&[u8]]) -> Result<(), Abort> {
         let stamp = self.stamp(step);
-        if !self.board.free(stamp.step) {
-            let on = |due: &mut dyn FnMut(usize)| self.board.readers(stamp.step).into_iter().for_each(due);
-            self.wait(Due::Read(stamp.step.saturating_sub(RING)), on, || Ok(self.board.free(stamp.step)))?;
+        let len = parts.iter().map(|p| p.len()).sum();
+        let needed = Board::needed(stamp.step, len);
+        if !self.board.free(needed) {
+            let on = |due: &mut dyn FnMut(usize)| self.board.readers(needed).into_iter().for_each(due);
+            self.wait(Due::Read(needed), on, || Ok(self.board.free(needed)))?;
         }
-        self.core.rank.count_sent(parts.iter().map(|p| p.len()).sum());
+        self.core.rank.count_sent(len);
         self.board.post(stamp, total as u64, parts);
         self.core.rank.transport.posted(self.board);
         Ok(())
@@ -164,13 +166,37 @@ impl Posting<'_> {
             self.read(k, self.others())?;
             for m in self.others() {
                 let range = chunk(totals[m], k);
-                self.board.load((m, self.before + 1 + k, range.len(), 0), &mut all[m][range]);
+                self.board.load((m, self.before + 1 + k, range.len(), 0), &mut all[m][range], totals[m]);
             }
             self.through(k);
         }
         all[self.board.me] = mine;
         self.end(steps);
         Ok(all)
+    }
+
+    /// Everybody's values, of equal length, in the order of ranks. Any bits must be a `T`.
+    pub(crate) fn all_gather_into<T: Plain>(self, mine: &[T], all: &mut [T]) -> Result<(), Abort> {
+        let (me, room, len) = (self.board.me, ROOM / T::BYTES, mine.len());
+        let post = |k: u64| self.post(k, len, &[bytemuck::cast_slice(&mine[chunk(len, room, k)])]);
+        let steps = chunks(len, room);
+        let whole = size_of_val(all);
+        all[me * len..(me + 1) * len].copy_from_slice(mine);
+        post(0)?;
+        for k in 0..steps {
+            if k + 1 < steps {
+                post(k + 1)?;
+            }
+            self.read(k, self.others())?;
+            let range = chunk(len, room, k);
+            for m in self.others() {
+                let at = (m, self.before + 1 + k, range.len() * T::BYTES, 0);
+                self.board.load(at, &mut all[m * len + range.start..m * len + range.end], whole);
+            }
+            self.through(k);
+        }
+        self.end(steps);
+        Ok(())
     }
 
     /// Everybody's values, in the order of ranks, and where each rank's end. Any bits must be a `T`.
@@ -185,6 +211,7 @@ impl Posting<'_> {
         (1..ends.len()).for_each(|m| ends[m] += ends[m - 1]);
         let steps = lens.iter().map(|&len| chunks(len, room)).max().unwrap_or(1);
         let mut all = Landing::<T>::new(ends[ends.len() - 1]).checked().expect("any bits are a value");
+        let whole = size_of_val(&*all);
         all[ends[me] - mine.len()..ends[me]].copy_from_slice(mine);
         for k in 0..steps {
             if k + 1 < steps {
@@ -194,7 +221,7 @@ impl Posting<'_> {
             for m in self.others() {
                 let (range, start) = (chunk(lens[m], room, k), ends[m] - lens[m]);
                 let at = (m, self.before + 1 + k, range.len() * T::BYTES, 0);
-                self.board.load(at, &mut all[start + range.start..start + range.end]);
+                self.board.load(at, &mut all[start + range.start..start + range.end], whole);
             }
             self.through(k);
         }
@@ -236,10 +263,10 @@ impl Posting<'_> {
                 // Ours comes in the middle.
                 own.clear();
                 own.extend_from_slice(mine);
-                self.board.load(at(0), mine);
+                self.board.load(at(0), mine, of);
                 for m in 1..members {
                     match m == me {
-                        true => mine.iter_mut().zip(&*own).for_each(|(v, &own)| *v = op.combine(*v, own)),
+                        true => op.combine_all(mine, own, false),
                         false => self.board.combine(at(m), mine, op, false),
                     }
                 }
@@ -268,7 +295,7 @@ impl Posting<'_> {
 
     /// The root's values in everybody's buffer of equal length. Any bits must be a `T`.
     pub(crate) fn broadcast<T: Plain>(self, root: usize, values: &mut [T]) -> Result<(), Abort> {
-        let (len, room) = (values.len(), ROOM / T::BYTES);
+        let (len, room, whole) = (values.len(), ROOM / T::BYTES, size_of_val(values));
         let steps = chunks(len, room);
         for k in 0..steps {
             let part = &mut values[chunk(len, room, k)];
@@ -276,7 +303,7 @@ impl Posting<'_> {
                 self.post(k, size_of_val(part), &[bytemuck::cast_slice(part)])?;
             } else {
                 self.read(k, std::iter::once(root))?;
-                self.board.load((root, self.before + 1 + k, size_of_val(part), 0), part);
+                self.board.load((root, self.before + 1 + k, size_of_val(part), 0), part, whole);
             }
             self.through(k);
         }
@@ -299,7 +326,8 @@ impl Posting<'_> {
                     steps = chunks(bytes.len(), ROOM);
                 }
                 let range = chunk(bytes.len(), ROOM, k);
-                self.board.load((root, self.before + 1 + k, range.len(), 0), &mut bytes[range]);
+                let whole = bytes.len();
+                self.board.load((root, self.before + 1 + k, range.len(), 0), &mut bytes[range], whole);
             }
             self.through(k);
             k += 1;
@@ -315,6 +343,7 @@ impl Posting<'_> {
         let block = send.len() / members;
         let room = (ROOM / T::BYTES / (members - 1)).max(1);
         let steps = chunks(block, room);
+        let whole = size_of_val(into);
         into[me * block..(me + 1) * block].copy_from_slice(&send[me * block..(me + 1) * block]);
         let mut parts = Vec::with_capacity(members - 1);
         let mut post = |k: u64| {
@@ -335,7 +364,7 @@ impl Posting<'_> {
             for m in self.others() {
                 let place = if me < m { me } else { me - 1 }; // among the others of m
                 let part = &mut into[m * block + range.start..m * block + range.end];
-                self.board.load((m, self.before + 1 + k, bytes * (members - 1), place * bytes), part);
+                self.board.load((m, self.before + 1 + k, bytes * (members - 1), place * bytes), part, whole);
             }
             self.through(k);
         }
@@ -346,7 +375,7 @@ impl Posting<'_> {
 
 /// Whether calls on values of this type can go by a board: they are read where they lie, so that any bits must do.
 pub(crate) fn suits<T: Plain>() -> bool {
-    any_bits::<T>() && T::BYTES * MOST <= ROOM
+    any_bits::<T>() && T::BYTES <= ROOM / MOST
 }
 
 /// Steps for `len` units, `room` at a time; one at least.

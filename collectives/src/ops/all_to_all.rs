@@ -4,7 +4,7 @@ use crate::algo::direct;
 use crate::borrow;
 use crate::check::Print;
 use crate::posting;
-use crate::transport::memory::Landing;
+use crate::transport::memory::{Landing, any_bits};
 use crate::{Abort, Comm, Parts, Plain};
 use std::panic::Location;
 
@@ -21,7 +21,7 @@ impl Comm {
     #[doc(alias = "MPI_Alltoall")]
     pub fn all_to_all<T: Plain>(&mut self, send: &[T]) -> Result<Vec<T>, Abort> {
         let (core, ranks) = (&self.core, self.core.size());
-        assert!(send.len().is_multiple_of(ranks), "{} elements in one block for each of {ranks} ranks", send.len());
+        check_blocks(send.len(), ranks);
         let print = Print::new::<T>("all_to_all", [send.len() as u64, 0], Location::caller());
         if posting::suits::<T>()
             && let Some(posting) = core.posting(print)?
@@ -33,6 +33,34 @@ impl Comm {
         let place = |q: usize| Some(q * bytes..(q + 1) * bytes);
         let steps = direct::exchange(core.me, ranks, place, place);
         borrow::exchange(core, print, steps, send, send.len(), Some((core.me * block, core.me * block, block)))
+    }
+
+    /// As [`all_to_all`](Comm::all_to_all), into a buffer of the same length that can be used again: without fresh memory, which
+    /// the system clears page by page, long blocks go about twice as fast. Any bits must be a `T`, so not for `bool` and
+    /// `char`.
+    ///
+    /// # Errors
+    /// The job's abort. The buffer's content is then unspecified (but valid).
+    ///
+    /// # Panics
+    /// If the lengths differ or are no multiple of the number of ranks, or not every bit pattern is a `T`.
+    #[track_caller]
+    pub fn all_to_all_into<T: Plain>(&mut self, send: &[T], into: &mut [T]) -> Result<(), Abort> {
+        let (core, ranks) = (&self.core, self.core.size());
+        check_blocks(send.len(), ranks);
+        assert_eq!(send.len(), into.len(), "the lengths of what is sent and of the buffer");
+        assert!(any_bits::<T>(), "{} has bit patterns that are no value", std::any::type_name::<T>());
+        let print = Print::new::<T>("all_to_all_into", [send.len() as u64, 0], Location::caller());
+        if posting::suits::<T>()
+            && let Some(posting) = core.posting(print)?
+        {
+            return posting.all_to_all(send, into);
+        }
+        let (block, bytes) = (send.len() / ranks, size_of_val(send) / ranks);
+        let own = core.me * block..(core.me + 1) * block;
+        into[own.clone()].copy_from_slice(&send[own]);
+        let place = |q: usize| Some(q * bytes..(q + 1) * bytes);
+        borrow::exchange_into(core, print, direct::exchange(core.me, ranks, place, place), send, into)
     }
 
     /// The first `counts[0]` values of `send` go to rank 0, the next `counts[1]` to rank 1, and so on; what each rank sends
@@ -66,6 +94,10 @@ impl Comm {
         let values = borrow::exchange(core, print, steps, send, into[ranks], own)?;
         Ok(Parts::new(values, into[1..].to_vec()))
     }
+}
+
+fn check_blocks(len: usize, ranks: usize) {
+    assert!(len.is_multiple_of(ranks), "{len} elements in one block for each of {ranks} ranks");
 }
 
 /// Where each part begins, and the end of the last.

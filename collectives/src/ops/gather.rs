@@ -6,6 +6,7 @@ use crate::borrow;
 use crate::check::Print;
 use crate::flow::{Blobs, Cargo};
 use crate::posting;
+use crate::transport::memory::any_bits;
 use crate::{Abort, Comm, Parts, Plain};
 use std::panic::Location;
 
@@ -98,6 +99,30 @@ impl Comm {
         let print = Print::new::<T>("all_gather_v (values)", [total as u64, 0], at);
         let values = borrow::exchange(core, print, steps, mine, total, Some((0, start(core.me), mine.len())))?;
         Ok(Parts::new(values, ends))
+    }
+
+    /// Values of each rank, as many on each, in the order of ranks on all, in a buffer that can be used again. Any bits must
+    /// be a `T`, so not for `bool` and `char`. Collective; each rank sends its values straight to every other.
+    ///
+    /// # Errors
+    /// The job's abort. The buffer's content is then unspecified (but valid).
+    ///
+    /// # Panics
+    /// If `all` has not as many values for each rank as `mine` has, or not every bit pattern is a `T`.
+    #[track_caller]
+    pub fn all_gather_into<T: Plain>(&mut self, mine: &[T], all: &mut [T]) -> Result<(), Abort> {
+        let (core, size) = (&self.core, size_of_val(mine));
+        assert_eq!(Some(all.len()), mine.len().checked_mul(core.size()), "the buffer's length, {} a rank", mine.len());
+        assert!(any_bits::<T>(), "{} has bit patterns that are no value", std::any::type_name::<T>());
+        let print = Print::new::<T>("all_gather_into", [mine.len() as u64, 0], Location::caller());
+        if posting::suits::<T>()
+            && let Some(posting) = core.posting(print)?
+        {
+            return posting.all_gather_into(mine, all);
+        }
+        all[core.me * mine.len()..(core.me + 1) * mine.len()].copy_from_slice(mine);
+        let steps = direct::exchange(core.me, core.size(), |_| Some(0..size), |q| Some(q * size..(q + 1) * size));
+        borrow::exchange_into(core, print, steps, mine, all)
     }
 
     /// Blobs of all ranks on the root.

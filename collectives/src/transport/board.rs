@@ -1,43 +1,51 @@
 //! A board: memory that the ranks of a host share, where each posts what the others read.
 //!
-//! Each member has a ring of *slots*. A *step* of a board is one slot of each member that has something to post; all
-//! members count the steps alike. A slot begins with a stamp: the number of the step, and bits of the rolling hash of the
-//! call that posts. So whoever finds a slot knows in one look whether it is there, and whether its poster is in the same
-//! call: the fingerprint costs nothing, because it is the flag.
+//! Each member has a ring of *lines* and a ring of *slots*. A *step* of a board is one line of each member that has something
+//! to post; all members count the steps alike. A line begins with a stamp: the number of the step, and bits of the rolling
+//! hash of the call that posts. So whoever finds a line knows in one look whether it is there, and whether its poster is in
+//! the same call: the fingerprint costs nothing, because it is the flag. Short content stands in the line, so that it comes
+//! with it; longer content in a slot.
 //!
-//! - A member writes its own area only. A slot is written, then its stamp is released; readers acquire the stamp first.
-//! - A slot is written again only when all members have told (`done`) that they are through with its last step.
+//! - A member writes its own area only. Content is written, then the stamp is released; readers acquire the stamp first.
+//! - A line or slot is written again only when all members have told (`done`) that they are through with its last step.
 //! - Nobody forms a reference into the memory: bytes are copied raw.
 //! - The text of a call is posted only when the member's table does not have it: for those who find another call than theirs.
 
 use crate::check::Print;
 use crate::ops::Op;
 use crate::plain::Plain;
-use crate::transport::memory::any_bits;
+use crate::transport::memory::{Landing, any_bits};
 use std::cell::{Cell, RefCell};
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 /// Bytes of a slot that carry content.
-pub(crate) const ROOM: usize = 16 << 10;
-/// Slots of a member.
-pub(crate) const RING: u64 = 8;
+pub(crate) const ROOM: usize = 64 << 10;
+/// Buffers from this size on are written past the caches.
+const STREAMED: usize = 8 << 20;
+/// Values are combined so many bytes at a time.
+const BLOCK: usize = 4 << 10;
+/// Slots of a member, for content that is longer than a line has room for.
+const SLOTS: u64 = 4;
+/// Lines of a member. So far a member that only posts can be ahead of its readers.
+const LINES: u64 = 64;
 /// More members have no board: a step looks at every one.
 pub(crate) const MOST: usize = 64;
 
-/// Before the content of a slot: stamp, print, length of all content of the call. Short content follows in the same cache
-/// line, long content begins with the next.
-const HEAD: usize = 64;
-const BESIDE: usize = 24;
-const SLOT: usize = HEAD + ROOM;
+/// A line is one of the cache: stamp, print, length of all content of the call, content.
+const LINE: usize = 64;
+const HEAD: usize = 24;
+const BESIDE: usize = LINE - HEAD;
 /// Texts of calls: hash, length, bytes.
 const TEXTS: usize = 64;
 const TEXT: usize = 256;
 /// The last calls of a member: number and hash.
 const CALLS: usize = 64;
 const CALL: usize = 16;
-/// A member's area: `done` in two lines of its own (the next line is fetched along), calls, texts, slots.
+/// A member's area: `done` in two lines of its own (the next line is fetched along), calls, texts, lines, slots.
 const DONE: usize = 128;
-const AREA: usize = (DONE + CALLS * CALL + TEXTS * TEXT + RING as usize * SLOT).next_multiple_of(4096);
+const LINES_AT: usize = DONE + CALLS * CALL + TEXTS * TEXT;
+const SLOTS_AT: usize = (LINES_AT + LINES as usize * LINE).next_multiple_of(4096);
+const AREA: usize = SLOTS_AT + SLOTS as usize * ROOM;
 /// Before the areas: the number of members that sleep (threads only).
 const LOBBY: usize = 4096;
 
@@ -111,6 +119,31 @@ pub(crate) struct Other {
     pub text: Option<String>,
 }
 
+/// Copies past the caches: the target will not fit into them, so it need not be read before it is written.
+///
+/// # Safety
+/// As for `ptr::copy_nonoverlapping`.
+#[cfg(target_arch = "x86_64")]
+unsafe fn stream(from: *const u8, to: *mut u8, len: usize) {
+    use std::arch::x86_64::{__m128i, _mm_loadu_si128, _mm_sfence, _mm_stream_si128};
+    let head = to.align_offset(64).min(len);
+    let lines = (len - head) / 64;
+    let tail = head + lines * 64;
+    // SAFETY: all parts lie in the two ranges; streamed stores go to multiples of 16; the fence orders them before whatever
+    // is released next.
+    unsafe {
+        std::ptr::copy_nonoverlapping(from, to, head);
+        for at in (head..tail).step_by(16) {
+            _mm_stream_si128(to.add(at).cast::<__m128i>(), _mm_loadu_si128(from.add(at).cast::<__m128i>()));
+        }
+        std::ptr::copy_nonoverlapping(from.add(tail), to.add(tail), len - tail);
+        _mm_sfence();
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+use std::ptr::copy_nonoverlapping as stream;
+
 /// Where to read: member, step, the bytes that the slot holds, and from which of them on.
 type At = (usize, u64, usize, usize);
 
@@ -176,8 +209,17 @@ impl Board {
         self.base.wrapping_add(LOBBY + member * AREA)
     }
 
-    fn slot(&self, member: usize, step: u64) -> *mut u8 {
-        self.area(member).wrapping_add(DONE + CALLS * CALL + TEXTS * TEXT + (step % RING) as usize * SLOT)
+    fn line(&self, member: usize, step: u64) -> *mut u8 {
+        self.area(member).wrapping_add(LINES_AT + (step % LINES) as usize * LINE)
+    }
+
+    /// Where content of `len` bytes of a step stands.
+    fn place_of(&self, member: usize, step: u64, len: usize) -> *mut u8 {
+        if len <= BESIDE {
+            self.line(member, step).wrapping_add(HEAD)
+        } else {
+            self.area(member).wrapping_add(SLOTS_AT + (step % SLOTS) as usize * ROOM)
+        }
     }
 
     fn word(&self, at: *mut u8) -> &AtomicU64 {
@@ -213,9 +255,13 @@ impl Board {
         (0..members).filter(|&m| self.waits_on(m).load(Ordering::Relaxed) == self.me as u64 + 1)
     }
 
-    /// Whether the slot of `step` is free: all members are through with what stood there.
-    pub(crate) fn free(&self, step: u64) -> bool {
-        let Some(needed) = step.checked_sub(RING) else { return true };
+    /// The step that all members must be through with before content of `len` bytes can be posted in `step`.
+    pub(crate) fn needed(step: u64, len: usize) -> u64 {
+        step.saturating_sub(if len <= BESIDE { LINES } else { SLOTS })
+    }
+
+    /// Whether all members are through with step `needed`.
+    pub(crate) fn free(&self, needed: u64) -> bool {
         let mut seen = self.seen.borrow_mut();
         let through = |member: usize, seen: &mut u64| {
             if *seen < needed && member != self.me {
@@ -226,9 +272,8 @@ impl Board {
         seen.iter_mut().enumerate().all(|(m, seen)| through(m, seen))
     }
 
-    /// The members that are not yet through with what stands in the slot of `step`.
-    pub(crate) fn readers(&self, step: u64) -> Vec<usize> {
-        let needed = step.saturating_sub(RING);
+    /// The members that are not yet through with step `needed`.
+    pub(crate) fn readers(&self, needed: u64) -> Vec<usize> {
         (0..self.members)
             .filter(|&m| m != self.me && self.word(self.area(m)).load(Ordering::Acquire) < needed)
             .collect()
@@ -303,25 +348,25 @@ impl Board {
         (self.word(at).load(Ordering::Relaxed) == hash).then(|| String::from_utf8_lossy(&text).into_owned())
     }
 
-    /// Posts `parts`, one after the other, in the slot of the stamp's step. `total` is the length of all that the call posts
-    /// here. The slot must be free.
+    /// Posts `parts`, one after the other, in the stamp's step. `total` is the length of all that the call posts here. The
+    /// place must be free.
     ///
     /// # Panics
     /// If the parts are longer than a slot.
     pub(crate) fn post(&self, stamp: Stamp, total: u64, parts: &[&[u8]]) {
         self.last[0].set(stamp.step);
-        let slot = self.slot(self.me, stamp.step);
+        let line = self.line(self.me, stamp.step);
         let len: usize = parts.iter().map(|p| p.len()).sum();
         assert!(len <= ROOM, "{len} bytes in a slot");
-        let mut at = slot.wrapping_add(start_of(len));
+        let mut at = self.place_of(self.me, stamp.step, len);
         for part in parts {
-            // SAFETY: the slot is ours, it has room for all parts, and its readers are through with it.
+            // SAFETY: the place is ours, it has room for all parts, and its readers are through with it.
             unsafe { at.copy_from_nonoverlapping(part.as_ptr(), part.len()) };
             at = at.wrapping_add(part.len());
         }
-        self.word(slot.wrapping_add(8)).store(stamp.print, Ordering::Relaxed);
-        self.word(slot.wrapping_add(16)).store(total, Ordering::Relaxed);
-        self.word(slot).store(stamp.word(), Ordering::Release);
+        self.word(line.wrapping_add(8)).store(stamp.print, Ordering::Relaxed);
+        self.word(line.wrapping_add(16)).store(total, Ordering::Relaxed);
+        self.word(line).store(stamp.word(), Ordering::Release);
     }
 
     /// Whether `member` has posted the step of this stamp.
@@ -329,12 +374,12 @@ impl Board {
     /// # Errors
     /// It has posted that step for another call.
     pub(crate) fn posted(&self, member: usize, stamp: Stamp) -> Result<bool, Other> {
-        let slot = self.slot(member, stamp.step);
-        let word = self.word(slot).load(Ordering::Acquire);
+        let line = self.line(member, stamp.step);
+        let word = self.word(line).load(Ordering::Acquire);
         if word >> 32 != stamp.step & 0xffff_ffff {
             return Ok(false);
         }
-        let print = self.word(slot.wrapping_add(8)).load(Ordering::Relaxed);
+        let print = self.word(line.wrapping_add(8)).load(Ordering::Relaxed);
         if word == stamp.word() && print == stamp.print {
             return Ok(true);
         }
@@ -343,21 +388,23 @@ impl Board {
 
     /// The length of all that the call of the step posts at `member`. After `posted`.
     pub(crate) fn total(&self, member: usize, step: u64) -> u64 {
-        self.word(self.slot(member, step).wrapping_add(16)).load(Ordering::Relaxed)
+        self.word(self.line(member, step).wrapping_add(16)).load(Ordering::Relaxed)
     }
 
     /// So many bytes of a slot's content.
     fn content(&self, (member, step, of, from): At, len: usize) -> *const u8 {
         assert!(from.checked_add(len).is_some_and(|end| end <= of) && of <= ROOM, "{from}, {len} of {of} bytes");
-        self.slot(member, step).wrapping_add(start_of(of) + from)
+        self.place_of(member, step, of).wrapping_add(from)
     }
 
-    /// Copies values from a slot, as many as `into` has. After `posted`. Any bits must be a `T`.
-    pub(crate) fn load<T: Plain>(&self, at: At, into: &mut [T]) {
+    /// Copies values from a slot, as many as `into` has, which is part of a buffer of `whole` bytes. After `posted`. Any bits
+    /// must be a `T`.
+    pub(crate) fn load<T: Plain>(&self, at: At, into: &mut [T], whole: usize) {
         assert!(any_bits::<T>());
         let source = self.content(at, size_of_val(into));
+        let copy = if whole >= STREAMED { stream } else { std::ptr::copy_nonoverlapping };
         // SAFETY: inside the slot; its poster does not write it before we say that we are through; any bits are a `T`.
-        unsafe { into.as_mut_ptr().cast::<u8>().copy_from_nonoverlapping(source, size_of_val(into)) };
+        unsafe { copy(source, into.as_mut_ptr().cast::<u8>(), size_of_val(into)) };
     }
 
     /// Combines values of a slot with `values`, as many as there are; the slot's on the left if `left`. After `posted`. Any
@@ -365,17 +412,22 @@ impl Board {
     pub(crate) fn combine<T: Plain, O: Op<T>>(&self, at: At, values: &mut [T], op: &O, left: bool) {
         assert!(any_bits::<T>());
         let source: *const T = self.content(at, size_of_val(values)).cast();
-        // SAFETY: as for `read`; values may lie at any address, and any bits are a `T`.
-        let theirs = |i: usize| unsafe { source.add(i).read_unaligned() };
-        if left {
-            values.iter_mut().enumerate().for_each(|(i, v)| *v = op.combine(theirs(i), *v));
-        } else {
-            values.iter_mut().enumerate().for_each(|(i, v)| *v = op.combine(*v, theirs(i)));
+        if let [value] = values {
+            // SAFETY: as for `load`; values may lie at any address, and any bits are a `T`.
+            let theirs = unsafe { source.read_unaligned() };
+            *value = if left { op.combine(theirs, *value) } else { op.combine(*value, theirs) };
+            return;
+        }
+        // No reference into the board: its values come through a block that stays in the nearest cache.
+        let mut block = Landing::<T>::new(values.len().min(BLOCK / T::BYTES)).checked().expect("any bits are a value");
+        for (i, values) in values.chunks_mut(BLOCK / T::BYTES).enumerate() {
+            let theirs = &mut block[..values.len()];
+            // SAFETY: as for `load`; the blocks together are as long as `values`.
+            unsafe {
+                let from = source.cast::<u8>().add(i * (BLOCK / T::BYTES) * T::BYTES);
+                theirs.as_mut_ptr().cast::<u8>().copy_from_nonoverlapping(from, size_of_val(theirs));
+            }
+            op.combine_all(values, theirs, left);
         }
     }
-}
-
-/// Where the content of a slot begins.
-fn start_of(len: usize) -> usize {
-    if len <= HEAD - BESIDE { BESIDE } else { HEAD }
 }

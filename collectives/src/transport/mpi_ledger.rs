@@ -3,9 +3,11 @@
 //! A head is compared with our own call of that number when it comes, or, if it is early, when this rank begins that call.
 
 use super::Call;
+use crate::check::Print;
 use crate::failure::{Abort, Cause, host};
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::hash::{BuildHasherDefault, Hasher};
 
 /// So many calls of a communicator are remembered, to compare late heads with.
 const REMEMBERED: usize = 256;
@@ -22,16 +24,31 @@ pub(super) struct Shown {
 
 struct Begun {
     seq: u64,
-    print: u64,
+    print: Print,
     rolling: u64,
-    text: String,
+}
+
+/// For keys that are hashes already.
+#[derive(Default)]
+struct AsItIs(u64);
+
+impl Hasher for AsItIs {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("keys are numbers")
+    }
+    fn write_u64(&mut self, key: u64) {
+        self.0 = key;
+    }
 }
 
 /// All calls that matter still.
 pub(super) struct Ledger {
     me: u32,
     /// Calls that this rank has begun, by communicator; the latest last.
-    begun: RefCell<HashMap<u64, VecDeque<Begun>>>,
+    begun: RefCell<HashMap<u64, VecDeque<Begun>, BuildHasherDefault<AsItIs>>>,
     /// Communicators that have ended. (Their numbers are never used again.)
     ended: RefCell<HashSet<u64>>,
     /// Heads of calls that this rank has not begun yet.
@@ -61,10 +78,10 @@ impl Ledger {
         if calls.len() == REMEMBERED {
             calls.pop_front();
         }
-        let (print, rolling) = (call.print.hash(), call.rolling);
-        let mine = Begun { seq: call.seq, print, rolling, text: call.print.text() };
-        for shown in self.early.borrow_mut().remove(&(call.comm, call.seq)).unwrap_or_default() {
-            self.same(&mine, &shown);
+        let mine = Begun { seq: call.seq, print: call.print, rolling: call.rolling };
+        let mut early = self.early.borrow_mut();
+        if !early.is_empty() {
+            early.remove(&(call.comm, call.seq)).iter().flatten().for_each(|shown| self.same(&mine, shown));
         }
         calls.push_back(mine);
     }
@@ -86,15 +103,17 @@ impl Ledger {
     }
 
     fn same(&self, mine: &Begun, theirs: &Shown) {
-        if (mine.print, mine.rolling) == (theirs.print, theirs.rolling) {
+        if (mine.print.hash(), mine.rolling) == (theirs.print, theirs.rolling) {
             return;
         }
         let text = match self.texts.borrow().get(&theirs.print) {
-            _ if theirs.print == mine.print => format!("{} too, but an earlier call of it differed", mine.text),
+            _ if theirs.print == mine.print.hash() => {
+                format!("{} too, but an earlier call of it differed", mine.print.text())
+            }
             Some(text) => text.clone(),
             None => "another call".into(),
         };
-        let calls = [(self.me, mine.text.clone()), (theirs.from, text)];
+        let calls = [(self.me, mine.print.text()), (theirs.from, text)];
         let cause = Cause::Mismatch { host: host().into(), calls };
         crate::exit::leave(1, &Abort::new(cause).to_string())
     }

@@ -150,9 +150,13 @@ fn pair<'p>(world: &World, name: &'static str, bytes: usize, mpi: &'p mpi::Mpi) 
         "broadcast" => Box::new(move |world| world.broadcast_into(0, &mut mine)),
         "all_to_all" => {
             let send = vec![0i64; len.next_multiple_of(ranks)];
-            Box::new(move |world| world.all_to_all(&send).map(drop))
+            let mut into = send.clone();
+            Box::new(move |world| world.all_to_all_into(&send, &mut into))
         }
-        "all_gather" => Box::new(move |world| world.all_gather_v(&zeros).map(drop)),
+        "all_gather" => {
+            let mut all = vec![0i64; len * ranks];
+            Box::new(move |world| world.all_gather_into(&zeros, &mut all))
+        }
         _ => Box::new(move |world| world.reduce_into(0, &mut mine, Sum)),
     };
     Pair { name, ours, mpi: theirs }
