@@ -8,8 +8,9 @@
 //!    transfer has landed or was withdrawn ([`Comm::overlap`]). Never by a handle's `Drop`.
 //! 3. Every wait ends: it lands, or it sees the sticky abort flag, or it is proved that what it waits for cannot come.
 //!
-//! From above to below: `ops` (a file a collective, typed) → `core` (one call of a communicator) → `flow` (one collective
-//! under way) → `algo` (pure schedules of messages) and `transport` (messages). Programs use the crate `physalia`, which
+//! From above to below: `ops` (a file a collective, typed) → `core` (one call of a communicator) → `posting` (a collective on a
+//! board, where all ranks share a host) or `flow` (one of messages) → `algo` (pure schedules of messages) and `transport`. The
+//! costs in messages that the collectives name are those between hosts; on a board a rank posts its own part once. Programs use the crate `physalia`, which
 //! re-exports what they need; this one is for libraries that want communicators without its pools and fields.
 //!
 //! ```
