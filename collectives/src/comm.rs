@@ -9,6 +9,7 @@ use crate::core::Core;
 use crate::failure::Outcome;
 use crate::local;
 use crate::rank::Rank;
+use crate::stall::Stall;
 use crate::transport::Transport;
 use crate::transport::threads::Job;
 use std::panic::Location;
@@ -28,7 +29,7 @@ impl std::fmt::Debug for Comm {
 impl Comm {
     /// One rank that meets only itself: for libraries, examples and tests.
     pub fn alone() -> Comm {
-        let rank = Rank::new(Transport::Threads(Job::new(1, false)), 0);
+        let rank = Rank::new(Transport::Threads(Job::new(1, false, Stall::default())), 0);
         Comm { core: Core::root(rank, 1, false) }
     }
 

@@ -176,7 +176,7 @@ mod tests {
     /// Memory that was lent in the first step must not be read once a panic has carried its owner away.
     #[test]
     fn a_panic_while_a_call_begins_takes_lent_memory_back() {
-        let job = threads::Job::new(2, false);
+        let job = threads::Job::new(2, false, Default::default());
         let core = core_of(&job, 0);
         let len = 100_000; // long enough to be lent, not copied
         let sends = vec![Move::new(1, Piece::Span { memory: 0, start: 0, len })];
@@ -196,7 +196,7 @@ mod tests {
     /// Two ends of one message that disagree on its length: a named abort, and the lender gets its memory back.
     #[test]
     fn a_message_of_another_length_ends_the_job_in_words() {
-        let job = threads::Job::new(2, false);
+        let job = threads::Job::new(2, false, Default::default());
         let print = print();
         let side = |rank: u32, len: usize| {
             let core = core_of(&job, rank);

@@ -60,6 +60,11 @@ pub enum Cause {
         /// Who waits where.
         roll_call: String,
     },
+    /// A wait has lasted, and `PHYSALIA_STALL` asks to end the job then.
+    Stalled {
+        /// Who waits where since when.
+        roll_call: String,
+    },
     /// The job was asked for in a way that cannot be.
     Usage(String),
 }
@@ -106,6 +111,9 @@ impl fmt::Display for Abort {
                 }
             }
             Cause::Stuck { roll_call } => write!(f, "ranks wait for each other, so none of them can go on:{roll_call}"),
+            Cause::Stalled { roll_call } => {
+                write!(f, "a wait has lasted as long as PHYSALIA_STALL allows:{roll_call}")
+            }
             Cause::Usage(what) => f.write_str(what),
         }
     }

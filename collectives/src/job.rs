@@ -9,6 +9,7 @@ use crate::check::Print;
 use crate::core::Core;
 use crate::failure::Abort;
 use crate::rank::Rank;
+use crate::stall::Stall;
 use crate::transport::{Transport, threads};
 use std::panic::Location;
 use std::rc::Rc;
@@ -30,8 +31,8 @@ impl std::fmt::Debug for Threads {
 
 impl Threads {
     /// A job of `size` ranks in this process. `roomy`: every rank has cores of its own, so a waiting rank may spin briefly.
-    pub fn new(size: u32, roomy: bool) -> Threads {
-        Threads { job: threads::Job::new(size, roomy), size }
+    pub fn new(size: u32, roomy: bool, stall: Stall) -> Threads {
+        Threads { job: threads::Job::new(size, roomy, stall), size }
     }
 
     /// Makes this thread rank `rank`.
@@ -81,8 +82,8 @@ impl Keeper {
     /// # Errors
     /// What is wrong with the launch, in words.
     #[cfg(feature = "mpi")]
-    pub fn mpi() -> Result<Keeper, String> {
-        let job = crate::transport::mpi::Job::begin()?;
+    pub fn mpi(stall: Stall) -> Result<Keeper, String> {
+        let job = crate::transport::mpi::Job::begin(stall)?;
         let (rank, size) = (job.rank(), job.size());
         Ok(Keeper::new(Transport::Mpi(job), rank, size))
     }

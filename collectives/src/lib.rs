@@ -37,6 +37,7 @@ mod pending;
 mod plain;
 mod posting;
 mod rank;
+pub mod stall;
 mod stuck;
 #[allow(unsafe_code)]
 mod transport;

@@ -11,9 +11,9 @@ use crate::flow::Due;
 use crate::ops::Op;
 use crate::plain::Plain;
 use crate::stuck::Watch;
+use crate::transport::Call;
 use crate::transport::board::{Board, MOST, Other, ROOM, Stamp};
 use crate::transport::memory::{Landing, any_bits};
-use crate::transport::{Call, Waited};
 use std::ops::Range;
 
 /// A call under way on a board.
@@ -119,14 +119,12 @@ impl Posting<'_> {
             let _nap = missing.first().map(|m| rank.transport.nap(self.board, core.place(m.0)));
             if ready()? {
                 rank.transport.stir();
+                rank.waited();
                 return Ok(());
             }
             let watch = Watch { call: self.call, missing };
             rank.chaser.answer(rank, &watch);
-            let on = || watch.missing.iter().map(|m| m.0).collect();
-            if rank.transport.wait(rank.me, seen, &self.call, on)? == Waited::Long {
-                rank.chaser.ask(rank, &watch);
-            }
+            rank.wait(seen, &self.call, &watch)?;
         }
     }
 

@@ -1,10 +1,11 @@
 //! One rank of a job, as all its communicators see it: the transport, and the table of flows under way.
 
+use crate::exit::say;
 use crate::failure::{Abort, Cause, host, seat_here, take_panic};
 use crate::flow::{Due, Flow};
-use crate::stuck::Chaser;
+use crate::stuck::{Chaser, Waits};
 use crate::transport::board::Board;
-use crate::transport::{Transport, Waited};
+use crate::transport::{Call, Transport, Waited};
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
@@ -104,19 +105,58 @@ impl Rank {
                 self.advance();
             }
             if flow.borrow().done() {
+                self.waited();
                 return Ok(());
             }
             self.chaser.answer(self, flow);
             let call = flow.borrow().call;
-            let on = || flow.borrow().dues().map(|due| due.0).collect();
-            match self.transport.wait(self.me, seen, &call, on) {
-                Ok(Waited::Shortly) => {}
-                Ok(Waited::Long) => self.chaser.ask(self, flow),
+            match self.wait(seen, &call, flow) {
+                Ok(()) => {}
                 Err(abort) => {
                     self.advance(); // what has landed is good even when the job is ending
                     return if flow.borrow().done() { Ok(()) } else { Err(abort) };
                 }
             }
+        }
+    }
+
+    /// One wait of the transport's in `call`; a long one asks around, and one that lasts is told.
+    pub(crate) fn wait(&self, seen: u64, call: &Call, what: &dyn Waits) -> Result<(), Abort> {
+        match self.transport.wait(self.me, seen, call)? {
+            Waited::Shortly => {}
+            Waited::Long(time) => {
+                self.note(call, time);
+                self.chaser.ask(self, what);
+            }
+            Waited::Stalled { kill, time } => {
+                self.note(call, time);
+                let lines = match &self.board {
+                    Some(board) => board.roll_call(),
+                    None => vec![format!("rank {} waits {time:.1?} in {}", self.me, call.print.text())],
+                };
+                let roll_call: String = lines.iter().flat_map(|line| ["\n  ", line.as_str()]).collect();
+                if kill {
+                    return Err(self.transport.abort(Abort::new(Cause::Stalled { roll_call })));
+                }
+                if self.board.as_ref().is_none_or(Board::speaks) {
+                    say(format_args!("a long wait, seen from {}:{roll_call}", host()));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes on the board that this rank waits.
+    fn note(&self, call: &Call, time: Duration) {
+        if let Some(board) = &self.board {
+            board.note(&call.print, time);
+        }
+    }
+
+    /// A wait has ended.
+    pub(crate) fn waited(&self) {
+        if let Some(board) = &self.board {
+            board.note_no_more();
         }
     }
 

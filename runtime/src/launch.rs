@@ -7,6 +7,7 @@ use crate::world::World;
 use physalia_collectives::exit::{Alive, leave, say};
 use physalia_collectives::failure::{host, install_panic_hook, panic_message, seat_here};
 use physalia_collectives::job::{Keeper, Threads};
+use physalia_collectives::stall::Stall;
 use physalia_collectives::{Abort, Cause, Outcome};
 use physalia_slurm::Launcher;
 use physalia_topology::{CpuSet, Machine, Wish, sys};
@@ -18,7 +19,9 @@ use std::time::Duration;
 ///
 /// Under a launcher (mpirun, srun) every process is a rank. Otherwise `PHYSALIA_RANKS` ranks (1) run in this process.
 /// `PHYSALIA_THREADS` is the number of workers of each rank (all cores that a rank may use), `PHYSALIA_PIN=off` leaves them
-/// unpinned.
+/// unpinned. A wait of 60 s is told on stderr, with who waits where; `PHYSALIA_STALL=10` does so after 10 s, and
+/// `PHYSALIA_STALL=600:kill` ends the job then. (What is proved never to end is ended without being asked.)
+/// `PHYSALIA_BOARD=off` lets ranks that share a host communicate by messages alone, as between hosts.
 ///
 /// The exit code is 0, or 1 if a rank failed, 2 if the job was asked for in a way that cannot be, 70 if a rank left by
 /// `exit`.
@@ -59,6 +62,7 @@ fn launcher() -> Result<Option<Launcher>, Abort> {
 pub struct Launch {
     ranks: Result<Option<u32>, String>, // a bad environment is reported by `run`, unless `ranks` overrides it
     wish: Result<Wish, String>,
+    stall: Result<Stall, String>,
     grace: Duration,
 }
 
@@ -84,7 +88,9 @@ impl Launch {
         };
         let wish = number("PHYSALIA_THREADS")
             .and_then(|threads| Ok(Wish { threads: threads.map(|n| n as usize), pin: pin?, ..Wish::default() }));
-        Launch { ranks: number("PHYSALIA_RANKS"), wish, grace: Duration::from_secs(5) }
+        let stall = var("PHYSALIA_STALL")
+            .map_or(Ok(Stall::default()), |text| Stall::parse(&text).map_err(|why| format!("PHYSALIA_STALL={why}")));
+        Launch { ranks: number("PHYSALIA_RANKS"), wish, stall, grace: Duration::from_secs(5) }
     }
 
     /// The number of ranks. Under a launcher it must be the number that was started.
@@ -119,13 +125,14 @@ impl Launch {
         let at = Location::caller();
         let wanted = self.ranks.clone().map_err(usage)?;
         let wish = self.wish.clone().map_err(usage)?;
+        let stall = self.stall.clone().map_err(usage)?;
         install_panic_hook();
         let machine = physalia_topology::probe();
         let mask = sys::affinity().unwrap_or_else(|_| machine.mask());
         match launcher()? {
             #[cfg(feature = "mpi")]
             Some(launcher) => {
-                by_launcher(&launcher, wanted, &body, |comm| World::of_process(comm, &machine, &mask, &wish), at)
+                by_launcher(&launcher, wanted, stall, &body, |comm| World::of_process(comm, &machine, &mask, &wish), at)
             }
             #[cfg(not(feature = "mpi"))]
             Some(launcher) if launcher.size > 1 => Err(usage(format!(
@@ -133,14 +140,14 @@ impl Launch {
                  build with `--features mpi`, or start it by itself with PHYSALIA_RANKS={}",
                 launcher.size, launcher.kind, launcher.size
             ))),
-            _ => in_process(wanted.unwrap_or(1), self.grace, &machine, &mask, &wish, &body, at),
+            _ => in_process(wanted.unwrap_or(1), (self.grace, stall), &machine, &mask, &wish, &body, at),
         }
     }
 }
 
 fn in_process<T: Send>(
     size: u32,
-    grace: Duration,
+    (grace, stall): (Duration, Stall),
     machine: &Machine,
     mask: &CpuSet,
     wish: &Wish,
@@ -149,7 +156,7 @@ fn in_process<T: Send>(
 ) -> Result<Vec<T>, Abort> {
     // One plan tells whether ranks and their workers have cores of their own.
     let roomy = physalia_topology::plan(machine, mask, size, 0, wish).pinned;
-    let job = Threads::new(size, roomy);
+    let job = Threads::new(size, roomy, stall);
     let values = std::thread::scope(|scope| {
         let start = |rank| {
             let mine = job.clone();
@@ -205,6 +212,7 @@ impl Drop for OneJob {
 fn by_launcher<T>(
     launcher: &Launcher,
     wanted: Option<u32>,
+    stall: Stall,
     body: &impl Fn(&mut World) -> Outcome<T>,
     world: impl FnOnce(physalia_collectives::Comm) -> Outcome<World>,
     at: &'static Location<'static>,
@@ -215,7 +223,7 @@ fn by_launcher<T>(
     }
     let _alone =
         OneJob::enter().ok_or_else(|| usage("two jobs at once in one MPI process: run them one after the other"))?;
-    let keeper = Keeper::mpi().map_err(usage)?;
+    let keeper = Keeper::mpi(stall).map_err(usage)?;
     let comm = keeper.comm();
     if comm.size() != size {
         let mpi = physalia_collectives::job::mpi_version().unwrap_or_default();
@@ -283,11 +291,15 @@ mod tests {
         assert_eq!(good.ranks, Ok(Some(3)));
         let wish = good.wish.unwrap();
         assert_eq!((wish.threads, wish.pin), (Some(2), Some(false)));
-        for (name, value) in
-            [("PHYSALIA_RANKS", "0"), ("PHYSALIA_RANKS", "x"), ("PHYSALIA_THREADS", "-1"), ("PHYSALIA_PIN", "1")]
-        {
+        for (name, value) in [
+            ("PHYSALIA_RANKS", "0"),
+            ("PHYSALIA_RANKS", "x"),
+            ("PHYSALIA_THREADS", "-1"),
+            ("PHYSALIA_PIN", "1"),
+            ("PHYSALIA_STALL", "soon"),
+        ] {
             let bad = launch(&[(name, value)]);
-            let why = bad.ranks.err().or(bad.wish.err()).expect("refused");
+            let why = bad.ranks.err().or(bad.wish.err()).or(bad.stall.err()).expect("refused");
             assert!(why.contains(&format!("{name}={value}")), "{why}");
         }
         assert_eq!(launch(&[("PHYSALIA_RANKS", "0")]).ranks(2).ranks, Ok(Some(2)));

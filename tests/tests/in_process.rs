@@ -93,6 +93,20 @@ fn a_waiting_world_rests() {
     assert!(waited(&ended) < 0.2, "{ended:?}");
 }
 
+/// Told, and ended only where that is asked for.
+#[test]
+fn a_long_wait_is_told() {
+    for (stall, code, words) in [("0.3", 0, "a long wait:"), ("0.3:kill", 1, "as long as PHYSALIA_STALL allows:")] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_waiting"));
+        command.arg("1").env("PHYSALIA_RANKS", "3").env("PHYSALIA_STALL", stall);
+        let ended = clock::run(&mut command, Duration::from_secs(60));
+        assert_eq!(ended.code, Some(code), "{ended:?}");
+        for words in [words, "rank 0 is computing", "rank 1 waits ", "barrier of () [0, 0] at tests/"] {
+            assert!(ended.stderr.contains(words), "no {words:?} in {ended:?}");
+        }
+    }
+}
+
 /// Processor seconds, as `waiting` prints them.
 fn waited(ended: &clock::Ended) -> f64 {
     let number = |line: &str| line.split(": ").nth(1)?.split(' ').next()?.parse().ok();

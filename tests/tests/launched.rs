@@ -17,6 +17,10 @@ fn launch(ranks: u32, threads: u32, program: &str, words: &[&str]) -> clock::End
 
 /// `board`: whether the ranks share memory (`on`), or have messages only, as between hosts (`off`).
 fn launch_with(ranks: u32, threads: u32, program: &str, words: &[&str], board: &str) -> clock::Ended {
+    clock::run(&mut command(ranks, threads, program, words, board), Duration::from_secs(120))
+}
+
+fn command(ranks: u32, threads: u32, program: &str, words: &[&str], board: &str) -> Command {
     let mut command = Command::new("mpirun");
     // As root in a container, and with more ranks than cores, Open MPI wants to be told that this is meant.
     command.envs([("OMPI_ALLOW_RUN_AS_ROOT", "1"), ("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1")]);
@@ -24,7 +28,7 @@ fn launch_with(ranks: u32, threads: u32, program: &str, words: &[&str], board: &
     command.env("PHYSALIA_THREADS", threads.to_string());
     command.env("PHYSALIA_BOARD", board);
     command.args(["--bind-to", "none", "-n", &ranks.to_string(), program]).args(words);
-    clock::run(&mut command, Duration::from_secs(120))
+    command
 }
 
 /// Many bodies in one launch. After one that ends the job, the rest run in another.
@@ -80,6 +84,23 @@ fn all_bodies_without_a_board() {
         let ended = launch_with(ranks, 1, BODIES, &names, "off");
         let good = ended.stdout.lines().filter(|line| line.starts_with("ok ")).count();
         assert_eq!((ended.code, good), (Some(0), names.len()), "{ended:?}");
+    }
+}
+
+/// Told, and ended only where that is asked for.
+#[test]
+fn a_long_wait_is_told() {
+    let told = "a long wait, seen from";
+    for (stall, code, words) in [("1.2", 0, told), ("1.2:kill", 1, "as long as PHYSALIA_STALL allows:")] {
+        // Without a board a rank speaks for itself, and whichever is first to end the job is the last to speak.
+        for (board, rank_0, rank_1) in [("on", "rank 0 is computing", "rank 1 waits "), ("off", "", " waits ")] {
+            let mut command = command(3, 1, env!("CARGO_BIN_EXE_waiting"), &["3"], board);
+            let ended = clock::run(command.env("PHYSALIA_STALL", stall), Duration::from_secs(60));
+            assert_eq!(ended.code, Some(code), "{ended:?}");
+            for words in [words, rank_0, rank_1, "barrier of () [0, 0] at tests/"] {
+                assert!(ended.stderr.contains(words), "no {words:?} in {ended:?}");
+            }
+        }
     }
 }
 

@@ -17,6 +17,7 @@ use crate::plain::Plain;
 use crate::transport::memory::{Landing, any_bits};
 use std::cell::{Cell, RefCell};
 use std::sync::atomic::{AtomicU64, Ordering, fence};
+use std::time::{Duration, SystemTime};
 
 /// Bytes of a slot that carry content.
 pub(crate) const ROOM: usize = 64 << 10;
@@ -41,7 +42,8 @@ const TEXT: usize = 256;
 /// The last calls of a member: number and hash.
 const CALLS: usize = 64;
 const CALL: usize = 16;
-/// A member's area: `done` in two lines of its own (the next line is fetched along), calls, texts, lines, slots.
+/// A member's area: `done`, what it sleeps for and waits in, its process (in two lines, since the next one is fetched
+/// along); then calls, texts, lines, slots.
 const DONE: usize = 128;
 const LINES_AT: usize = DONE + CALLS * CALL + TEXTS * TEXT;
 const SLOTS_AT: usize = (LINES_AT + LINES as usize * LINE).next_multiple_of(4096);
@@ -95,6 +97,8 @@ pub(crate) struct Board {
     /// Steps so far, and the last that this member has posted and was through with.
     step: Cell<u64>,
     calls: Cell<u64>,
+    /// Our wait is noted.
+    noted: Cell<bool>,
     last: [Cell<u64>; 2],
     /// What each member was seen to be through with.
     seen: RefCell<Vec<u64>>,
@@ -144,6 +148,11 @@ unsafe fn stream(from: *const u8, to: *mut u8, len: usize) {
 #[cfg(not(target_arch = "x86_64"))]
 use std::ptr::copy_nonoverlapping as stream;
 
+/// The system's clock, which processes of a host share.
+fn now_ms() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |time| time.as_millis() as u64)
+}
+
 /// Where to read: member, step, the bytes that the slot holds, and from which of them on.
 type At = (usize, u64, usize, usize);
 
@@ -172,6 +181,7 @@ impl Board {
             me,
             step: Cell::new(0),
             calls: Cell::new(0),
+            noted: Cell::new(false),
             last: Default::default(),
             seen: vec![0; members].into(),
             texts,
@@ -181,7 +191,51 @@ impl Board {
             // SAFETY: inside our own area, which nobody else writes and nobody reads before a stamp.
             unsafe { board.area(me).add(page).write_volatile(0) };
         }
+        board.word(board.area(me).wrapping_add(32)).store(std::process::id().into(), Ordering::Relaxed);
         board
+    }
+
+    /// Notes, for all to see, that this member has waited so long in a call.
+    pub(crate) fn note(&self, print: &Print, time: Duration) {
+        self.tell(print);
+        let [hash, since] = self.waits(self.me);
+        since.store(now_ms().saturating_sub(time.as_millis() as u64), Ordering::Relaxed);
+        hash.store(print.hash(), Ordering::Release);
+        self.noted.set(true);
+    }
+
+    /// The wait is over.
+    pub(crate) fn note_no_more(&self) {
+        if self.noted.replace(false) {
+            self.waits(self.me)[0].store(0, Ordering::Release);
+        }
+    }
+
+    /// What a member waits in (a fingerprint, or 0) and since when, in ms of the system's clock.
+    fn waits(&self, member: usize) -> [&AtomicU64; 2] {
+        [16, 24].map(|at| self.word(self.area(member).wrapping_add(at)))
+    }
+
+    /// Who waits where since when. A member that has not waited for about a second counts as computing.
+    pub(crate) fn roll_call(&self) -> Vec<String> {
+        let line = |member: usize| {
+            let [hash, since] = self.waits(member);
+            let (hash, since) = (hash.load(Ordering::Acquire), since.load(Ordering::Relaxed));
+            let pid = self.word(self.area(member).wrapping_add(32)).load(Ordering::Relaxed);
+            let text = self.told(member, hash).unwrap_or_else(|| "a call".into());
+            let time = now_ms().saturating_sub(since) as f64 / 1e3;
+            match hash {
+                _ if !std::path::Path::new(&format!("/proc/{pid}")).exists() => format!("rank {member} is gone"),
+                0 => format!("rank {member} is computing (process {pid})"),
+                _ => format!("rank {member} waits {time:.1}s in {text}"),
+            }
+        };
+        (0..self.members).map(line).collect()
+    }
+
+    /// Whether this member is the first of those that wait, and so speaks for them.
+    pub(crate) fn speaks(&self) -> bool {
+        (0..self.me).all(|m| self.waits(m)[0].load(Ordering::Acquire) == 0)
     }
 
     /// Steps so far.

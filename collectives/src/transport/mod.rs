@@ -29,6 +29,7 @@ use crate::failure::{Abort, Cause, host};
 use board::{Board, Nap};
 use memory::Span;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What a message is for: the communicator, its call, the place in that call's schedule, and the sender (a rank of the
 /// job). No two messages to one rank have the same key.
@@ -104,9 +105,12 @@ pub(crate) struct Notice {
 pub(crate) enum Waited {
     /// Look again.
     Shortly,
-    /// For long now: ask what the others wait for. (Among threads the transport knows by itself.)
+    /// For long now: ask what the others wait for. (Among threads the transport knows by itself, and says it.)
     #[cfg_attr(not(feature = "mpi"), allow(dead_code))]
-    Long,
+    Long(Duration),
+    /// As long as is to be told, or ended.
+    #[cfg_attr(not(feature = "mpi"), allow(dead_code))]
+    Stalled { kill: bool, time: Duration },
 }
 
 /// Two ranks in one call that disagree on the length of a message between them.
@@ -248,9 +252,9 @@ impl Transport {
     }
 
     /// Waits until the epoch is no longer `seen`, a while has passed, or the job ends (`Err`). `call` is where the rank
-    /// waits, `on` the ranks that it waits for.
-    pub(crate) fn wait(&self, me: u32, seen: u64, call: &Call, on: impl Fn() -> Vec<u32>) -> Result<Waited, Abort> {
-        each!(self, job => job.wait(me, seen, call, on))
+    /// waits.
+    pub(crate) fn wait(&self, me: u32, seen: u64, call: &Call) -> Result<Waited, Abort> {
+        each!(self, job => job.wait(me, seen, call))
     }
 
     /// Sends a notice. Notices may be lost, and are not counted.

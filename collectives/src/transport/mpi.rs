@@ -19,12 +19,12 @@ use super::mpi_calls::{Request, Wire, start};
 pub(crate) use super::mpi_calls::{abort_job, finalize, version};
 use super::mpi_ledger::{Ledger, Shown};
 use super::{Call, Key, Landed, Notice, Payload, Pulled, Ticket, Waited, Want};
-use crate::exit::say;
 use crate::failure::{Abort, host};
+use crate::stall::{Due, Patience, Stall};
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Up to this many bytes a payload rides with its head.
 const SHORT: usize = 8 << 10;
@@ -33,8 +33,6 @@ const HEAD: i32 = 1;
 const PAYLOADS: u32 = 16 << 10;
 /// A wait is long, again and again, after this time.
 const LONG: Duration = Duration::from_secs(1);
-/// After this long it says so on stderr.
-const STALL: Duration = Duration::from_secs(60);
 
 /// Begins every message: 64 bytes, then the text of the call if `text` is not 0, then a short payload.
 #[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
@@ -95,22 +93,22 @@ pub(crate) struct Job {
     next_tag: RefCell<HashMap<u32, u32>>,
     moved: Cell<u64>,
     wait: Cell<Wait>,
+    stall: Stall,
     roomy: bool,
 }
 
-/// The current wait: how often in vain, since when, and what has been said about it.
+/// The current wait: how often in vain, for how long, and when it is asked about next.
 #[derive(Clone, Copy)]
 struct Wait {
     moved: u64,
     idle: u32,
-    since: Instant,
+    patience: Patience,
     long: Duration,
-    printed: bool,
 }
 
 impl Wait {
-    fn new(moved: u64) -> Wait {
-        Wait { moved, idle: 0, since: Instant::now(), long: LONG, printed: false }
+    fn new(moved: u64, stall: Stall) -> Wait {
+        Wait { moved, idle: 0, patience: Patience::new(stall), long: LONG }
     }
 }
 
@@ -119,7 +117,7 @@ impl Job {
     ///
     /// # Errors
     /// What is wrong with the launch, in words.
-    pub(crate) fn begin() -> Result<Rc<Job>, String> {
+    pub(crate) fn begin(stall: Stall) -> Result<Rc<Job>, String> {
         start()?;
         let wire = Wire::new();
         let on_host = wire.size_of_host() as usize;
@@ -136,7 +134,8 @@ impl Job {
             next_id: Cell::new(0),
             next_tag: RefCell::default(),
             moved: Cell::new(0),
-            wait: Cell::new(Wait::new(0)),
+            wait: Cell::new(Wait::new(0, stall)),
+            stall,
         }))
     }
 
@@ -324,10 +323,10 @@ impl Job {
         self.moved.get()
     }
 
-    pub(crate) fn wait(&self, _me: u32, _seen: u64, call: &Call, on: impl Fn() -> Vec<u32>) -> Result<Waited, Abort> {
+    pub(crate) fn wait(&self, _me: u32, _seen: u64, _call: &Call) -> Result<Waited, Abort> {
         let mut wait = self.wait.get();
         if wait.moved != self.moved.get() {
-            wait = Wait::new(self.moved.get());
+            wait = Wait::new(self.moved.get(), self.stall);
         }
         wait.idle = wait.idle.saturating_add(1);
         let mut waited = Waited::Shortly;
@@ -337,15 +336,13 @@ impl Job {
             n => {
                 let pause = Duration::from_micros(u64::from(n - 3999).saturating_mul(2).min(1000));
                 std::thread::sleep(pause);
-                let time = wait.since.elapsed();
-                if time > wait.long {
+                let due = wait.patience.tick(self.stall);
+                let time = wait.patience.waited();
+                if due != Due::Nothing {
+                    waited = Waited::Stalled { kill: due == Due::Kill, time };
+                } else if time > wait.long {
                     wait.long = time + LONG;
-                    waited = Waited::Long;
-                }
-                if time > STALL && !wait.printed {
-                    wait.printed = true;
-                    let (me, host, text) = (self.wire.rank, host(), call.print.text());
-                    say(format_args!("rank {me} on {host}: a long wait ({time:.0?}) for ranks {:?} in {text}", on()));
+                    waited = Waited::Long(time);
                 }
             }
         }

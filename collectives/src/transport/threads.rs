@@ -18,6 +18,7 @@ use super::{Call, Key, Notice, Payload, Pulled, Ticket, Waited, Want};
 use crate::check::Print;
 use crate::exit::say;
 use crate::failure::{Abort, Cause, host};
+use crate::stall::{Due, Patience, Stall};
 use std::collections::HashMap;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
@@ -27,8 +28,8 @@ use std::time::{Duration, Instant};
 /// Up to this many bytes a message is copied into the inbox, so that its sender need not wait for the receiver.
 const SHORT: usize = 4096;
 
-/// How long a wait may last before it says who waits where. It prints; it never kills by time.
-const STALL: Duration = Duration::from_secs(60);
+/// A wait without a reason to look up earlier.
+const LONG: Duration = Duration::from_secs(60);
 
 /// How often a waiting rank looks before it sleeps, where every rank has a core of its own.
 const SPINS: u32 = 2000;
@@ -129,6 +130,7 @@ pub(crate) struct Job {
     watch: Condvar,
     aborted: AtomicBool,
     spins: u32,
+    stall: Stall,
     board: Option<Arc<Heap>>,
 }
 
@@ -152,7 +154,7 @@ impl Drop for Late<'_> {
 
 impl Job {
     /// A job of `size` ranks. `roomy`: every rank has cores of its own, so a waiting rank may spin for a moment.
-    pub(crate) fn new(size: u32, roomy: bool) -> Arc<Job> {
+    pub(crate) fn new(size: u32, roomy: bool, stall: Stall) -> Arc<Job> {
         let ranks = 0..size as usize;
         let state = State {
             abort: None,
@@ -168,6 +170,7 @@ impl Job {
             watch: Condvar::new(),
             aborted: AtomicBool::new(false),
             spins: if roomy && size > 1 { SPINS } else { 0 },
+            stall,
             board: boards(size).then(|| Arc::new(Heap::new(size as usize))),
         })
     }
@@ -304,7 +307,7 @@ impl Job {
         self.epochs[me as usize].load(Ordering::Acquire)
     }
 
-    pub(crate) fn wait(&self, me: u32, seen: u64, call: &Call, _on: impl Fn() -> Vec<u32>) -> Result<Waited, Abort> {
+    pub(crate) fn wait(&self, me: u32, seen: u64, call: &Call) -> Result<Waited, Abort> {
         for _ in 0..self.spins {
             if self.epoch(me) != seen {
                 return Ok(Waited::Shortly);
@@ -312,7 +315,7 @@ impl Job {
             std::hint::spin_loop();
         }
         let mut state = self.lock();
-        let since = Instant::now();
+        let (since, mut patience) = (Instant::now(), Patience::new(self.stall));
         loop {
             // What has landed is good even when the job is ending, so look at it first.
             if self.epoch(me) != seen && state.abort.is_none() {
@@ -327,13 +330,25 @@ impl Job {
                 return Err(self.raise(&mut state, Abort::new(cause)));
             }
             let bell = &self.bells[me as usize];
-            let (guard, timeout) = bell.wait_timeout(state, STALL).unwrap_or_else(PoisonError::into_inner);
+            let (guard, timeout) = bell.wait_timeout(state, patience.nap()).unwrap_or_else(PoisonError::into_inner);
             state = guard;
-            if timeout.timed_out() && state.waits[me as usize].is_some() {
-                let roll_call = state.roll_call();
-                drop(state); // stderr may be slow
-                say(format_args!("a long wait:{roll_call}"));
-                state = self.lock();
+            if !timeout.timed_out() || state.waits[me as usize].is_none() {
+                continue;
+            }
+            match patience.tick(self.stall) {
+                Due::Nothing => {}
+                Due::Kill => {
+                    let cause = Cause::Stalled { roll_call: state.roll_call() };
+                    return Err(self.raise(&mut state, Abort::new(cause)));
+                }
+                // One speaks for all.
+                Due::Say if state.waits[..me as usize].iter().any(Option::is_some) => {}
+                Due::Say => {
+                    let roll_call = state.roll_call();
+                    drop(state); // stderr may be slow
+                    say(format_args!("a long wait:{roll_call}"));
+                    state = self.lock();
+                }
             }
         }
     }
@@ -374,7 +389,7 @@ impl Job {
         while state.live.contains(&true) {
             let now = Instant::now();
             let left = match (&state.abort, end) {
-                (None, _) => STALL,
+                (None, _) => LONG,
                 (Some(_), None) => *end.insert(now + grace) - now,
                 (Some(_), Some(t)) if now < t => t - now,
                 (Some(abort), Some(_)) => return Err(format!("{abort}{}", state.roll_call())),
