@@ -124,6 +124,7 @@ impl Rank {
     pub(crate) fn wait(&self, seen: u64, call: &Call, what: &dyn Waits) -> Result<(), Abort> {
         match self.transport.wait(self.me, seen, call)? {
             Waited::Shortly => {}
+            Waited::Known(time) => self.note(call, time),
             Waited::Long(time) => {
                 self.note(call, time);
                 self.chaser.ask(self, what);

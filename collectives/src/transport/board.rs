@@ -216,7 +216,7 @@ impl Board {
         [16, 24].map(|at| self.word(self.area(member).wrapping_add(at)))
     }
 
-    /// Who waits where since when. A member that has not waited for about a second counts as computing.
+    /// Who waits where since when. A member that has not waited for some 20 ms counts as computing.
     pub(crate) fn roll_call(&self) -> Vec<String> {
         let line = |member: usize| {
             let [hash, since] = self.waits(member);

@@ -105,6 +105,9 @@ pub(crate) struct Notice {
 pub(crate) enum Waited {
     /// Look again.
     Shortly,
+    /// Long enough that others should see it.
+    #[cfg_attr(not(feature = "mpi"), allow(dead_code))]
+    Known(Duration),
     /// For long now: ask what the others wait for. (Among threads the transport knows by itself, and says it.)
     #[cfg_attr(not(feature = "mpi"), allow(dead_code))]
     Long(Duration),

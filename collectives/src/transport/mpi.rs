@@ -31,7 +31,8 @@ const SHORT: usize = 8 << 10;
 /// The tag of heads. Payloads have the tags above it, in turn; MPI promises at least 32,767.
 const HEAD: i32 = 1;
 const PAYLOADS: u32 = 16 << 10;
-/// A wait is long, again and again, after this time.
+/// A wait is to be known of after this time, and is long, again and again, after that.
+const KNOWN: Duration = Duration::from_millis(20);
 const LONG: Duration = Duration::from_secs(1);
 
 /// Begins every message: 64 bytes, then the text of the call if `text` is not 0, then a short payload.
@@ -108,7 +109,7 @@ struct Wait {
 
 impl Wait {
     fn new(moved: u64, stall: Stall) -> Wait {
-        Wait { moved, idle: 0, patience: Patience::new(stall), long: LONG }
+        Wait { moved, idle: 0, patience: Patience::new(stall), long: KNOWN }
     }
 }
 
@@ -341,8 +342,9 @@ impl Job {
                 if due != Due::Nothing {
                     waited = Waited::Stalled { kill: due == Due::Kill, time };
                 } else if time > wait.long {
-                    wait.long = time + LONG;
-                    waited = Waited::Long(time);
+                    let first = wait.long == KNOWN;
+                    wait.long = if first { LONG } else { time + LONG };
+                    waited = if first { Waited::Known(time) } else { Waited::Long(time) };
                 }
             }
         }
