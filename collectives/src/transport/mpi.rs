@@ -24,13 +24,15 @@ use crate::stall::{Due, Patience, Stall};
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Up to this many bytes a payload rides with its head.
 const SHORT: usize = 8 << 10;
 /// The tag of heads. Payloads have the tags above it, in turn; MPI promises at least 32,767.
 const HEAD: i32 = 1;
 const PAYLOADS: u32 = 16 << 10;
+/// So long a waiting rank only yields, before it sleeps.
+const YIELDING: Duration = Duration::from_millis(2);
 /// A wait is to be known of after this time, and is long, again and again, after that.
 const KNOWN: Duration = Duration::from_millis(20);
 const LONG: Duration = Duration::from_secs(1);
@@ -98,18 +100,20 @@ pub(crate) struct Job {
     roomy: bool,
 }
 
-/// The current wait: how often in vain, for how long, and when it is asked about next.
+/// The current wait: how often in vain, since when, how often asleep, for how long, and when it is asked about next.
 #[derive(Clone, Copy)]
 struct Wait {
     moved: u64,
     idle: u32,
+    since: Instant,
+    naps: u32,
     patience: Patience,
     long: Duration,
 }
 
 impl Wait {
     fn new(moved: u64, stall: Stall) -> Wait {
-        Wait { moved, idle: 0, patience: Patience::new(stall), long: KNOWN }
+        Wait { moved, idle: 0, since: Instant::now(), naps: 0, patience: Patience::new(stall), long: KNOWN }
     }
 }
 
@@ -333,9 +337,10 @@ impl Job {
         let mut waited = Waited::Shortly;
         match wait.idle {
             n if n < 2000 && self.roomy => std::hint::spin_loop(),
-            n if n < 4000 => std::thread::yield_now(),
-            n => {
-                let pause = Duration::from_micros(u64::from(n - 3999).saturating_mul(2).min(1000));
+            _ if wait.naps == 0 && wait.since.elapsed() < YIELDING => std::thread::yield_now(),
+            _ => {
+                wait.naps += 1;
+                let pause = Duration::from_micros(u64::from(wait.naps).saturating_mul(2).min(1000));
                 std::thread::sleep(pause);
                 let due = wait.patience.tick(self.stall);
                 let time = wait.patience.waited();
