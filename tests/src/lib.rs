@@ -7,6 +7,8 @@
 
 pub mod bodies;
 pub mod clock;
+pub mod dice;
+pub mod mutants;
 pub mod oracle;
 
 use physalia::prelude::*;

@@ -1,6 +1,7 @@
 //! The bodies with ranks as threads of one process.
 
 use physalia::Launch;
+use physalia_tests::mutants::Mutant;
 use physalia_tests::{End, all, check_bad_end, clock};
 use std::process::Command;
 use std::time::Duration;
@@ -91,6 +92,21 @@ fn a_waiting_world_rests() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_waiting"));
     let ended = clock::run(command.arg("2").env("PHYSALIA_RANKS", "8"), Duration::from_secs(60));
     assert!(waited(&ended) < 0.2, "{ended:?}");
+}
+
+/// One rank's copy of a right program is changed in one place: every job ends, and says where the ranks were.
+#[test]
+fn mutants_end_and_are_named() {
+    for seed in 0..20u64 {
+        let mutant = Mutant::of(seed);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mutant"));
+        command.arg(seed.to_string()).env("PHYSALIA_RANKS", mutant.ranks.to_string()).env("PHYSALIA_THREADS", "1");
+        command.env("PHYSALIA_BOARD", if seed % 2 == 0 { "off" } else { "on" });
+        if mutant.loops() {
+            command.env("PHYSALIA_STALL", "0.3:kill");
+        }
+        mutant.check(&clock::run(&mut command, Duration::from_secs(30)));
+    }
 }
 
 /// Told, and ended only where that is asked for.

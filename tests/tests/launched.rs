@@ -1,6 +1,7 @@
 //! The bodies with ranks as processes, started by mpirun.
 #![cfg(feature = "mpi")]
 
+use physalia_tests::mutants::Mutant;
 use physalia_tests::{Body, End, all, check_bad_end, clock};
 use std::process::Command;
 use std::time::Duration;
@@ -84,6 +85,19 @@ fn all_bodies_without_a_board() {
         let ended = launch_with(ranks, 1, BODIES, &names, "off");
         let good = ended.stdout.lines().filter(|line| line.starts_with("ok ")).count();
         assert_eq!((ended.code, good), (Some(0), names.len()), "{ended:?}");
+    }
+}
+
+/// One rank's copy of a right program is changed in one place: every job ends, and says where the ranks were.
+#[test]
+fn mutants_end_and_are_named() {
+    for seed in 0..20u64 {
+        let (mutant, board) = (Mutant::of(seed), if seed % 2 == 0 { "off" } else { "on" });
+        let mut command = command(mutant.ranks, 1, env!("CARGO_BIN_EXE_mutant"), &[&seed.to_string()], board);
+        if mutant.loops() {
+            command.env("PHYSALIA_STALL", "1:kill");
+        }
+        mutant.check(&clock::run(&mut command, Duration::from_secs(60)));
     }
 }
 

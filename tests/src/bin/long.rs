@@ -9,6 +9,8 @@
 
 use physalia::prelude::*;
 use physalia_apps::genomics::count::{Options, count};
+use physalia_tests::dice::Dice;
+use physalia_tests::mutants::Mutant;
 use physalia_tests::oracle::{heat, kmers};
 use physalia_tests::{Body, End, all, check_bad_end, clock};
 use std::fmt::Display;
@@ -16,41 +18,18 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant, SystemTime};
 
-/// Numbers for one case, one after the other.
-struct Dice(Random, u64);
-
-impl Dice {
-    fn of(seed: u64, case: u64) -> Dice {
-        Dice(Random::new(seed).stream(case), 0)
-    }
-
-    fn below(&mut self, n: u64) -> u64 {
-        self.1 += 1;
-        self.0.below(self.1, n)
-    }
-
-    /// Mostly small, sometimes up to `most`.
-    fn size(&mut self, most: u64) -> u64 {
-        let bits = u64::from(64 - most.leading_zeros());
-        let width = self.below(bits) + 1;
-        1 + self.below(most.min(1 << width))
-    }
-
-    fn layout(&mut self) -> (u32, usize) {
-        (self.size(9) as u32, self.size(4) as usize)
-    }
-}
-
 /// What a case does, in words, and how to do it.
 type Case = (String, Box<dyn FnOnce() + Send>);
 
 fn case(seed: u64, number: u64) -> Case {
     let mut dice = Dice::of(seed, number);
-    match dice.below(if cfg!(feature = "mpi") { 8 } else { 7 }) {
+    match dice.below(if cfg!(feature = "mpi") { 10 } else { 8 }) {
         0 | 1 => heat_case(&mut dice),
         2 | 3 => kmers_case(&mut dice),
         4 | 5 => body_case(&mut dice),
         6 => bad_case(&mut dice),
+        7 => mutant_case(&mut dice, false),
+        8 => mutant_case(&mut dice, true),
         _ => launched_case(&mut dice),
     }
 }
@@ -124,8 +103,37 @@ fn body_case(dice: &mut Dice) -> Case {
     (format!("body {body:?} on {ranks} × {threads}"), Box::new(run))
 }
 
-fn bodies() -> PathBuf {
-    std::env::current_exe().expect("a path").with_file_name("bodies")
+/// A program beside this one.
+fn program(name: &str) -> PathBuf {
+    std::env::current_exe().expect("a path").with_file_name(name)
+}
+
+/// mpirun with so many ranks.
+fn mpirun(ranks: u64) -> Command {
+    let mut command = Command::new("mpirun");
+    command.envs([("OMPI_ALLOW_RUN_AS_ROOT", "1"), ("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1")]);
+    command.env("OMPI_MCA_rmaps_base_oversubscribe", "1").args(["--bind-to", "none", "-n", &ranks.to_string()]);
+    command
+}
+
+fn mutant_case(dice: &mut Dice, launched: bool) -> Case {
+    let seed = dice.below(1 << 40);
+    let (mutant, board) = (Mutant::of(seed), dice.one_of(&["on", "off"]));
+    let words = format!("mutant {seed}, board {board}, {}: {mutant:?}", if launched { "mpirun" } else { "in process" });
+    let run = move || {
+        let mut command = if launched { mpirun(mutant.ranks.into()) } else { Command::new(program("mutant")) };
+        if launched {
+            command.arg(program("mutant"));
+        } else {
+            command.env("PHYSALIA_RANKS", mutant.ranks.to_string());
+        }
+        command.arg(seed.to_string()).env("PHYSALIA_THREADS", "1").env("PHYSALIA_BOARD", board);
+        if mutant.loops() {
+            command.env("PHYSALIA_STALL", "1:kill");
+        }
+        mutant.check(&clock::run(&mut command, Duration::from_secs(40)));
+    };
+    (words, Box::new(run))
 }
 
 fn bad_case(dice: &mut Dice) -> Case {
@@ -133,7 +141,7 @@ fn bad_case(dice: &mut Dice) -> Case {
     let body = bad[dice.below(bad.len() as u64) as usize];
     let (ranks, threads) = (2 + dice.size(7), dice.size(4));
     let run = move || {
-        let mut command = Command::new(bodies());
+        let mut command = Command::new(program("bodies"));
         command.arg(body.name).env("PHYSALIA_RANKS", ranks.to_string()).env("PHYSALIA_THREADS", threads.to_string());
         check_bad_end(&body, &clock::run(&mut command, Duration::from_secs(30)));
     };
@@ -145,10 +153,8 @@ fn launched_case(dice: &mut Dice) -> Case {
     let body = bodies_all[dice.below(bodies_all.len() as u64) as usize];
     let (ranks, threads) = (2 + dice.size(7), dice.size(2));
     let run = move || {
-        let mut command = Command::new("mpirun");
-        command.envs([("OMPI_ALLOW_RUN_AS_ROOT", "1"), ("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1")]);
-        command.env("OMPI_MCA_rmaps_base_oversubscribe", "1").env("PHYSALIA_THREADS", threads.to_string());
-        command.args(["--bind-to", "none", "-n", &ranks.to_string()]).arg(bodies()).arg(body.name);
+        let mut command = mpirun(ranks);
+        command.env("PHYSALIA_THREADS", threads.to_string()).arg(program("bodies")).arg(body.name);
         let ended = clock::run(&mut command, Duration::from_secs(50));
         match body.end {
             End::Well => assert_eq!(ended.code, Some(0), "{ended:?}"),
