@@ -6,7 +6,7 @@
 
 use crate::check::Print;
 use crate::core::Core;
-use crate::failure::Outcome;
+use crate::failure::{Abort, Outcome, host};
 use crate::local;
 use crate::rank::Rank;
 use crate::stall::Stall;
@@ -75,6 +75,29 @@ impl Comm {
         let value = f(&mut Comm { core: sub.clone() })?;
         sub.finish(Print::new::<()>("the end of with_split", [0; 2], at))?;
         Ok(value)
+    }
+
+    /// The ranks of one host work as a communicator of their own; as [`with_split`](Comm::with_split) otherwise. Hosts are told
+    /// apart by name and boot, so that containers of one machine are one host if they have one name.
+    ///
+    /// # Errors
+    /// The failure of `f`, or the job's abort.
+    #[track_caller]
+    #[doc(alias = "MPI_Comm_split_type")]
+    pub fn with_split_by_host<R>(&mut self, f: impl FnOnce(&mut Comm) -> Outcome<R>) -> Outcome<R> {
+        let color = self.host_color(Location::caller())?;
+        self.with_split(color, f)
+    }
+
+    /// The lowest rank of this rank's host. Collective.
+    ///
+    /// # Errors
+    /// The job's abort.
+    pub fn host_color(&mut self, at: &'static Location<'static>) -> Result<u32, Abort> {
+        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        let mine = format!("{} {}", host(), boot.trim()).into_bytes();
+        let all = self.core.all_blobs(Print::new::<str>("with_split_by_host", [0; 2], at), mine)?;
+        Ok(all.iter().position(|host| *host == all[self.core.me]).expect("our own") as u32)
     }
 
     pub(crate) fn check_root(&self, root: u32) -> usize {

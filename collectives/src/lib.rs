@@ -31,6 +31,7 @@ pub mod failure;
 mod flow;
 pub mod job;
 pub mod local;
+mod nonblocking;
 mod ops;
 mod overlap;
 mod pending;

@@ -2,14 +2,11 @@
 //! [`Pending`] frees nothing that a peer or MPI may still use: the rank's table of flows has it until it lands, at the
 //! latest in the `finish` that ends the communicator. Nothing waits in `Drop`.
 
-use crate::algo::dissemination;
+use crate::Abort;
 use crate::check::Print;
 use crate::core::Core;
 use crate::flow::{Blobs, Cargo, Flow};
-use crate::transport::memory::decode;
-use crate::{Abort, Comm, Op, Plain};
 use std::cell::RefCell;
-use std::panic::Location;
 use std::rc::Rc;
 
 /// The result of a collective that was started, to be waited for.
@@ -20,7 +17,7 @@ pub struct Pending<R> {
 }
 
 /// From the blobs that have landed to the result.
-type Open<R> = dyn FnOnce(&Core, Blobs) -> Result<R, Abort>;
+pub(crate) type Open<R> = dyn FnOnce(&Core, Blobs) -> Result<R, Abort>;
 
 impl<R> std::fmt::Debug for Pending<R> {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
@@ -29,6 +26,12 @@ impl<R> std::fmt::Debug for Pending<R> {
 }
 
 impl<R> Pending<R> {
+    /// Starts a flow; its blobs are opened when they have landed and are waited for.
+    pub(crate) fn new(core: &Rc<Core>, print: Print, cargo: Cargo, open: Box<Open<R>>) -> Pending<R> {
+        let flow = core.start(print, cargo);
+        Pending { flight: flow.map(|flow| (core.clone(), flow)), open }
+    }
+
     /// Waits until the result is there, or the job ends.
     ///
     /// # Errors
@@ -38,33 +41,5 @@ impl<R> Pending<R> {
         core.rank.settle(&flow)?;
         let blobs = std::mem::take(&mut flow.borrow_mut().blobs);
         (self.open)(&core, blobs)
-    }
-}
-
-impl Comm {
-    /// Starts an [`all_reduce_into`](Comm::all_reduce_into) of an owned buffer, element by element in the order of ranks.
-    /// All ranks pass the same length. Collective; (p − 1) × length sent by each rank in ⌈log₂ p⌉ messages.
-    #[track_caller]
-    #[doc(alias = "MPI_Iallreduce")]
-    pub fn start_all_reduce<T: Plain, O: Op<T>>(&mut self, buf: Vec<T>, op: O) -> Pending<Vec<T>> {
-        let print = Print::of_op::<T, O>("start_all_reduce", [buf.len() as u64, 0], Location::caller());
-        let core = &self.core;
-        let mut blobs: Blobs = vec![None; core.size()];
-        blobs[core.me] = Some(bytemuck::cast_slice(&buf).to_vec());
-        let steps = dissemination::all_gather(core.me, core.size());
-        let flow = core.start(print, Cargo { steps, blobs, ..Cargo::default() });
-        let open = move |core: &Core, blobs: Blobs| {
-            let mut sum: Option<Vec<T>> = None;
-            for blob in blobs {
-                let values = decode::<T>(&blob.expect("every rank's blob has come"))
-                    .map_err(|i| crate::borrow::invalid::<T>(core, &print, i))?;
-                match &mut sum {
-                    None => sum = Some(values),
-                    Some(sum) => sum.iter_mut().zip(values).for_each(|(a, b)| *a = op.combine(*a, b)),
-                }
-            }
-            Ok(sum.expect("at least this rank"))
-        };
-        Pending { flight: flow.map(|flow| (self.core.clone(), flow)), open: Box::new(open) }
     }
 }

@@ -10,6 +10,7 @@ use physalia_topology::{CpuSet, Machine, Plan, Wish};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::ops::{Deref, DerefMut, Range};
+use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -158,6 +159,16 @@ impl World {
             let comm = std::mem::replace(sub, Comm::alone()); // the split keeps its core, not this handle
             f(&mut World { comm, pool, seat, phases })
         })
+    }
+
+    /// As [`Comm::with_split_by_host`], with the workers at hand inside.
+    ///
+    /// # Errors
+    /// The failure of `f`, or the job's abort.
+    #[track_caller]
+    pub fn with_split_by_host<R>(&mut self, f: impl FnOnce(&mut World) -> Outcome<R>) -> Outcome<R> {
+        let color = self.comm.host_color(Location::caller())?;
+        self.with_split(color, f)
     }
 
     /// As [`Comm::overlap`], with the workers at hand inside: `o.par(…)` computes while the transfers run.

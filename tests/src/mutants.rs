@@ -158,33 +158,52 @@ impl Mutant {
     }
 }
 
+impl Call {
+    fn has_root(self) -> bool {
+        [What::Broadcast, What::Gather, What::Scatter, What::Reduce].contains(&self.what)
+    }
+
+    fn has_type(self) -> bool {
+        ![What::Barrier, What::Agree].contains(&self.what)
+    }
+
+    fn has_length(self) -> bool {
+        [What::AllReduceInto, What::AllToAll, What::Pending].contains(&self.what)
+    }
+
+    fn has_operation(self) -> bool {
+        [What::Reduce, What::AllReduce, What::AllReduceInto, What::Scan, What::Pending].contains(&self.what)
+    }
+
+    /// With what does not matter to it left out.
+    fn plain(self) -> Call {
+        Call {
+            root: if self.has_root() { self.root } else { 0 },
+            of: if self.has_type() { self.of } else { Of::U32 },
+            len: if self.has_length() { self.len } else { 0 },
+            largest: self.has_operation() && self.largest,
+            ..self
+        }
+    }
+}
+
 /// A change that matters, or `None`.
 fn change(dice: &mut Dice, calls: &[Call], ranks: u32) -> Option<Change> {
     let (i, j) = (dice.below(12) as usize, dice.below(12) as usize);
     let call = calls[i];
-    let replaced = |by: Call| (by != call).then_some(Change::Replace(i, by));
-    match dice.below(10) {
-        0 => Some(Change::Drop(i)),
-        1 => Some(Change::Double(i)),
-        2 => (calls[i] != calls[j] && (calls[i].what, calls[i].of) != (calls[j].what, calls[j].of))
-            .then_some(Change::Swap(i, j)),
-        3 if [What::Broadcast, What::Gather, What::Scatter, What::Reduce].contains(&call.what) => {
-            replaced(Call { root: dice.below(ranks.into()) as u32, ..call })
-        }
-        4 if call.what != What::Barrier && call.what != What::Agree => {
-            replaced(Call { of: dice.one_of(&[Of::U32, Of::U64, Of::F64]), ..call })
-        }
-        5 if [What::AllReduceInto, What::AllToAll, What::Pending].contains(&call.what) => {
-            replaced(Call { len: call.len + 1, ..call })
-        }
-        6 if [What::Reduce, What::AllReduce, What::AllReduceInto, What::Scan, What::Pending].contains(&call.what) => {
-            replaced(Call { largest: !call.largest, ..call })
-        }
-        7 => replaced(Call { apart: !call.apart, ..call }),
-        8 => Some(Change::Leave(i)),
-        9 => Some(Change::Loop(i)),
-        _ => None,
-    }
+    let by = match dice.below(10) {
+        0 => return Some(Change::Drop(i)),
+        1 => return Some(Change::Double(i)),
+        2 => return (calls[i].plain() != calls[j].plain()).then_some(Change::Swap(i, j)),
+        3 => return Some(Change::Leave(i)),
+        4 => return Some(Change::Loop(i)),
+        5 => Call { root: dice.below(ranks.into()) as u32, ..call },
+        6 => Call { of: dice.one_of(&[Of::U32, Of::U64, Of::F64]), ..call },
+        7 => Call { len: call.len + 1, ..call },
+        8 => Call { largest: !call.largest, ..call },
+        _ => Call { apart: !call.apart, ..call },
+    };
+    (by.plain() != call.plain()).then_some(Change::Replace(i, by))
 }
 
 /// Values of a type that counts.

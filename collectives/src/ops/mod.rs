@@ -14,6 +14,7 @@ mod scatter;
 
 pub use op::{Addable, By, Max, Min, Op, Sum};
 pub use plan::{ExchangePlan, Link};
+pub(crate) use reduce::slices;
 
 use crate::borrow::invalid;
 use crate::check::Print;

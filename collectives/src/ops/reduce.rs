@@ -127,6 +127,19 @@ impl Comm {
         Ok(())
     }
 
+    /// Element by element over all ranks, each rank with its slice of the result: elements ⌊len r / p⌋ to ⌊len (r + 1) / p⌋ on
+    /// rank r. All ranks pass the same length. Collective; p − 1 messages a rank, each slice straight to the rank that combines
+    /// it.
+    ///
+    /// # Errors
+    /// The job's abort.
+    #[track_caller]
+    #[doc(alias = "MPI_Reduce_scatter")]
+    pub fn reduce_scatter<T: Plain, O: Op<T>>(&mut self, buf: &[T], op: O) -> Result<Vec<T>, Abort> {
+        let print = Print::of_op::<T, O>("reduce_scatter", [buf.len() as u64, 0], Location::caller());
+        self.reduce_slices(print, buf, &op)
+    }
+
     /// This rank's slice of `buf`, combined over all ranks in their order.
     fn reduce_slices<T: Plain, O: Op<T>>(&self, print: Print, buf: &[T], op: &O) -> Result<Vec<T>, Abort> {
         let core = &self.core;
@@ -155,7 +168,7 @@ fn fold<T: Copy, O: Op<T>>(into: &mut [T], part: &[T], op: &O) {
 }
 
 /// Slice r of `len` elements among `size` ranks: contiguous, equal but for one element.
-fn slices(len: usize, size: usize) -> impl Fn(usize) -> Range<usize> {
+pub(crate) fn slices(len: usize, size: usize) -> impl Fn(usize) -> Range<usize> {
     let cut = move |r: usize| (len as u128 * r as u128 / size as u128) as usize;
     move |r| cut(r)..cut(r + 1)
 }

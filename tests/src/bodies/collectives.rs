@@ -15,6 +15,9 @@ pub(super) fn bodies() -> Vec<Body> {
         c::agreement,
         c::splits,
         c::types,
+        c::started_and_waited_for,
+        c::scattered_reductions,
+        c::splits_by_host,
     ]
 }
 
@@ -189,5 +192,76 @@ fn types(world: &mut World) -> Outcome<()> {
     assert_eq!(world.all_reduce(u128::from(me), Max)?, u128::from(world.size() - 1));
     let long = world.all_gather_v(&vec![me.is_multiple_of(2); 1000])?;
     assert!(long.iter().zip(0u32..).all(|(p, r)| p == [r.is_multiple_of(2); 1000]));
+    Ok(())
+}
+
+/// Every collective that can be started, all under way at once, waited for from the last to the first.
+fn started_and_waited_for(world: &mut World) -> Outcome<()> {
+    let (me, ranks) = (world.rank(), world.size());
+    let op = |a: u64, b: u64| a.wrapping_mul(31).wrapping_sub(b);
+    for (len, root) in [(0, 0), (3, ranks - 1), (3000, ranks / 2)] {
+        let column = |rank: u32| -> Vec<u64> { (0..len).map(|i| value(rank, i)).collect() };
+        let combined = |ranks: std::ops::Range<u32>| -> Option<Vec<u64>> {
+            let element = |i: usize| ranks.clone().map(|r| value(r, i)).reduce(op);
+            if ranks.is_empty() { None } else { Some((0..len).map(|i| element(i).expect("a rank")).collect()) }
+        };
+        let to = |from: u32, to: u32| -> Vec<u64> {
+            (0..(from + 2 * to) as usize % 5 * len).map(|i| value(from * 9 + to, i)).collect()
+        };
+        let barrier = world.start_barrier();
+        let broadcast = world.start_broadcast(root, column(me));
+        let gather = world.start_gather(root, part(me));
+        let dealt: Vec<Vec<u64>> = (0..ranks).map(part).collect();
+        let scatter = world.start_scatter(root, (me == root).then_some(dealt));
+        let all_gather = world.start_all_gather(part(me));
+        let reduce = world.start_reduce(root, column(me), By(op));
+        let all_reduce = world.start_all_reduce(column(me), By(op));
+        let scan = world.start_scan(column(me), By(op));
+        let exscan = world.start_exscan(column(me), By(op));
+        let all_to_all = world.start_all_to_all((0..ranks).map(|q| to(me, q)).collect());
+        let reduce_scatter = world.start_reduce_scatter(column(me), By(op));
+        assert_eq!(world.all_reduce(1u32, Sum)?, ranks); // another, in between
+
+        let all = combined(0..ranks).expect("a rank");
+        let slice = len * me as usize / ranks as usize..len * (me as usize + 1) / ranks as usize;
+        assert_eq!(reduce_scatter.wait()?, all[slice]);
+        for (r, part) in (0..).zip(all_to_all.wait()?.iter()) {
+            assert_eq!(part, to(r, me), "from rank {r}");
+        }
+        assert_eq!(exscan.wait()?, combined(0..me));
+        assert_eq!(Some(scan.wait()?), combined(0..me + 1));
+        assert_eq!(all_reduce.wait()?, all);
+        assert_eq!(reduce.wait()?, (me == root).then_some(all));
+        assert!(all_gather.wait()?.iter().zip(0..).all(|(p, r)| p == part(r)));
+        assert_eq!(scatter.wait()?, part(me));
+        let gathered = gather.wait()?;
+        assert_eq!(gathered.is_some(), me == root);
+        assert!(gathered.iter().all(|parts| parts.iter().zip(0..).all(|(p, r)| p == part(r))));
+        assert_eq!(broadcast.wait()?, column(root));
+        barrier.wait()?;
+    }
+    Ok(())
+}
+
+fn scattered_reductions(world: &mut World) -> Outcome<()> {
+    let (me, ranks) = (world.rank() as usize, world.size() as usize);
+    let op = |a: u64, b: u64| a.wrapping_mul(31).wrapping_sub(b);
+    for len in [0, 1, ranks, 10 * ranks + 1, 5000] {
+        let mine: Vec<u64> = (0..len).map(|i| value(me as u32, i)).collect();
+        let expected = (len * me / ranks..len * (me + 1) / ranks)
+            .map(|i| (0..ranks as u32).map(|r| value(r, i)).reduce(op).expect("a rank"));
+        assert_eq!(world.reduce_scatter(&mine, By(op))?, expected.collect::<Vec<_>>(), "{len} elements");
+    }
+    Ok(())
+}
+
+fn splits_by_host(world: &mut World) -> Outcome<()> {
+    let (me, hosts) = (world.rank(), world.hosts());
+    let firsts = world.with_split_by_host(|host| {
+        let mine = host.all_gather(me)?;
+        assert_eq!(mine[host.rank() as usize], me);
+        Ok(u32::from(host.rank() == 0))
+    })?;
+    assert_eq!(world.all_reduce(firsts, Sum)?, hosts);
     Ok(())
 }
