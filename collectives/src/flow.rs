@@ -45,6 +45,8 @@ pub(crate) enum Due {
     Send(u32),
     /// That it receives ours of this number.
     Receive(u32),
+    /// That it takes part in the call and answers.
+    Answer,
     /// On a board: that it posts this step.
     Post(u64),
     /// On a board: that it is through with this step.
@@ -103,7 +105,7 @@ impl Flow {
         match due {
             Due::Send(n) => self.counters[0].count(place) > n,
             Due::Receive(n) => self.counters[1].count(place) > n,
-            Due::Post(_) | Due::Read(_) => unreachable!("a flow sends and receives"),
+            Due::Answer | Due::Post(_) | Due::Read(_) => unreachable!("a flow sends and receives"),
         }
     }
 

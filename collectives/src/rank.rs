@@ -67,7 +67,7 @@ impl Rank {
         match due {
             Due::Post(step) => board.has_posted(step),
             Due::Read(step) => board.is_through(step),
-            Due::Send(_) | Due::Receive(_) => unreachable!("a board has no messages"),
+            Due::Send(_) | Due::Receive(_) | Due::Answer => unreachable!("a board has no messages"),
         }
     }
 

@@ -127,6 +127,9 @@ impl Chaser {
                 // A rank that waits posts nothing more before its wait has ended.
                 (_, Due::Post(_) | Due::Read(_)) if rank.has_posted(probe.due) => continue,
                 (_, Due::Post(_) | Due::Read(_)) => (waited, What::End),
+                // Whoever waits in that call answers; whoever is past it has.
+                (_, Due::Answer) if rank.transport.has_begun(notice.comm, notice.seq) => continue,
+                (_, Due::Answer) => (waited, What::End),
                 (Some(flow), due) if flow.borrow().has_done(notice.from, due) => continue,
                 (Some(flow), _) => (&**flow, What::Step),
                 (None, _) if rank.transport.has_begun(notice.comm, notice.seq) => continue, // and it is done

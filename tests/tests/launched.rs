@@ -88,6 +88,16 @@ fn all_bodies_without_a_board() {
     }
 }
 
+/// Messages longer than one MPI call can count go in pieces; here the limit is low.
+#[test]
+fn long_messages_go_in_pieces() {
+    let names: Vec<&str> = well().iter().map(|b| b.name).collect();
+    let mut command = command(3, 1, BODIES, &names, "off");
+    let ended = clock::run(command.env("PHYSALIA_MPI_PIECE", "10007"), Duration::from_secs(120));
+    let good = ended.stdout.lines().filter(|line| line.starts_with("ok ")).count();
+    assert_eq!((ended.code, good), (Some(0), names.len()), "{ended:?}");
+}
+
 /// One rank's copy of a right program is changed in one place: every job ends, and says where the ranks were.
 #[test]
 fn mutants_end_and_are_named() {

@@ -11,6 +11,7 @@ mod plan;
 mod reduce;
 mod scan;
 mod scatter;
+mod sparse;
 
 pub use op::{Addable, By, Max, Min, Op, Sum};
 pub use plan::{ExchangePlan, Link};

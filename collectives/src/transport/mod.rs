@@ -41,6 +41,13 @@ pub(crate) struct Key {
     pub from: u32,
 }
 
+impl Key {
+    /// Whether it is a message of this call that nobody was told to expect.
+    fn is_unasked(&self, comm: u64, seq: u64) -> bool {
+        (self.comm, self.seq) == (comm, seq) && self.tag.is_multiple_of(2)
+    }
+}
+
 /// One collective call of this rank: which communicator, its how manieth call, and what.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Call {
@@ -225,6 +232,11 @@ impl Transport {
     /// Takes the message `key` for rank `me`, if it has come.
     pub(crate) fn pull(&self, me: u32, key: &Key, want: Want, call: &Call) -> Pulled {
         each!(self, job => job.pull(me, key, want, call))
+    }
+
+    /// A message of this call with an even tag that has come to rank `me`, whoever sent it.
+    pub(crate) fn unasked(&self, me: u32, comm: u64, seq: u64) -> Option<Key> {
+        each!(self, job => job.unasked(me, comm, seq))
     }
 
     /// Whether a transfer that was `Coming` has landed.

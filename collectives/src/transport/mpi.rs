@@ -324,6 +324,10 @@ impl Job {
         assert!(before.is_none(), "two messages with one key: {tag} of call {seq} from {from}");
     }
 
+    pub(crate) fn unasked(&self, _me: u32, comm: u64, seq: u64) -> Option<Key> {
+        self.inbox.borrow().keys().find(|key| key.is_unasked(comm, seq)).copied()
+    }
+
     pub(crate) fn epoch(&self, _me: u32) -> u64 {
         self.moved.get()
     }

@@ -9,10 +9,15 @@ use crate::failure::host;
 use mpi::ffi;
 use std::ffi::c_int;
 use std::mem::MaybeUninit;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Longest piece of one MPI message, in bytes: counts are 32-bit signed numbers.
-const PIECE: usize = 1 << 30;
+/// Longest piece of one MPI message, in bytes: counts are 32-bit signed numbers. Tests set it low (`PHYSALIA_MPI_PIECE`), to
+/// see messages of many pieces without gigabytes; then on all ranks alike.
+static PIECE: LazyLock<usize> = LazyLock::new(|| {
+    let lower = std::env::var("PHYSALIA_MPI_PIECE").ok().and_then(|text| text.parse().ok());
+    lower.map_or(1 << 30, |bytes: usize| bytes.clamp(1, 1 << 30))
+});
 
 /// A send or receive that MPI works on: one request for each piece.
 pub(super) struct Request(Vec<ffi::MPI_Request>);
@@ -240,5 +245,6 @@ pub(super) fn count(len: usize) -> c_int {
 
 /// Starts and lengths of the pieces of `len` bytes.
 fn pieces(len: usize) -> impl Iterator<Item = (usize, usize)> {
-    (0..len.div_ceil(PIECE)).map(move |i| (i * PIECE, PIECE.min(len - i * PIECE)))
+    let piece = *PIECE;
+    (0..len.div_ceil(piece)).map(move |i| (i * piece, piece.min(len - i * piece)))
 }

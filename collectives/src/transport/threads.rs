@@ -303,6 +303,10 @@ impl Job {
         }
     }
 
+    pub(crate) fn unasked(&self, me: u32, comm: u64, seq: u64) -> Option<Key> {
+        self.lock().inboxes[me as usize].keys().find(|key| key.is_unasked(comm, seq)).copied()
+    }
+
     pub(crate) fn epoch(&self, me: u32) -> u64 {
         self.epochs[me as usize].load(Ordering::Acquire)
     }

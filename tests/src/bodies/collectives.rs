@@ -18,6 +18,7 @@ pub(super) fn bodies() -> Vec<Body> {
         c::started_and_waited_for,
         c::scattered_reductions,
         c::splits_by_host,
+        c::a_few_partners_out_of_many,
     ]
 }
 
@@ -263,5 +264,26 @@ fn splits_by_host(world: &mut World) -> Outcome<()> {
         Ok(u32::from(host.rank() == 0))
     })?;
     assert_eq!(world.all_reduce(firsts, Sum)?, hosts);
+    Ok(())
+}
+
+fn a_few_partners_out_of_many(world: &mut World) -> Outcome<()> {
+    let (me, ranks) = (world.rank(), world.size());
+    for round in 0..30u32 {
+        // To nobody, to one or two, the own rank among them, one of them twice; from nothing to long.
+        let of = |from: u32| -> Vec<(u32, Vec<u64>)> {
+            let lens = [0, 1, 40, 3000, 40_000];
+            let message = |i: u32| {
+                let len = lens[(from + round + 3 * i) as usize % 5];
+                ((from * 7 + round * i) % ranks, (0..len).map(|place| value(from + i, place)).collect())
+            };
+            (0..(from + round) % 4).map(message).collect()
+        };
+        let expected: Vec<(u32, Vec<u64>)> = (0..ranks)
+            .flat_map(|from| of(from).into_iter().filter(|(to, _)| *to == me).map(move |(_, values)| (from, values)))
+            .collect();
+        let came = world.sparse_exchange(of(me))?;
+        assert!(came == expected, "round {round}: {} messages, not {}", came.len(), expected.len());
+    }
     Ok(())
 }

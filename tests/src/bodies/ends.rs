@@ -56,6 +56,12 @@ pub(super) fn bodies() -> Vec<Body> {
             1,
             &["wait for each other", "in broadcast_into of u8", "in barrier of ()"],
         ),
+        bad(
+            "missing_in_a_sparse_exchange",
+            missing_in_a_sparse_exchange,
+            1,
+            &["sparse_exchange of u8", "in barrier of ()"],
+        ),
         bad("panic_inside_overlap", panic_inside_overlap, 1, &["rank 0 on HOST: panicked: inside"]),
         bad("collective_in_drop", collective_in_drop, 1, &["rank 0 on HOST: panicked: unwinding"]),
         bad(
@@ -289,6 +295,14 @@ fn long_messages_that_nobody_receives(world: &mut World) -> Outcome<()> {
         (_, false) => Ok(sub.broadcast_into(0, &mut vec![1u8; 1 << 20])?),
     };
     world.with_split(pair, send).ok();
+    Ok(world.barrier()?)
+}
+
+/// Rank 1 is sent something, and does not take part.
+fn missing_in_a_sparse_exchange(world: &mut World) -> Outcome<()> {
+    if !second(world) {
+        world.sparse_exchange(vec![(1, vec![7u8])])?;
+    }
     Ok(world.barrier()?)
 }
 
