@@ -4,11 +4,17 @@
 //! sorting by regular sampling", 1993): every rank sorts its values, takes every B-th key as a sample, and all ranks choose the
 //! same p − 1 splitters among all samples. A splitter is a key *and the place that it came from*, so equal keys can be cut
 //! apart and a rank's share does not depend on duplicates: it is at most N/p + N/s values of N for about p s samples.
+//! What is equal keeps its order: by rank, then by place.
 //!
-//! The values travel in rounds of bounded size. What is equal keeps its order: by rank, then by place.
+//! Where equal values are one and the same, in `sort`, the samples are taken at random from the unsorted values, and these are
+//! dealt out before anything is sorted: each value is then sorted once, not twice.
+//!
+//! The values travel in rounds of bounded size.
 
 use crate::World;
 use crate::pool::parallel::*;
+use crate::pool::workers_here;
+use crate::random::Random;
 use physalia_collectives::{Abort, Max, Parts, Plain};
 use std::hash::Hash;
 use xxhash_rust::xxh3::Xxh3Builder;
@@ -18,6 +24,9 @@ const ROUND: usize = 64 << 20;
 
 /// Samples of a rank: at least so many, and so many for each rank, so that shares are within a sixteenth of even.
 const SAMPLES: (u64, u64) = (256, 16);
+
+/// Random samples of a rank: the largest of p shares exceeds the mean by about √(2 ln p / 2,048).
+const RANDOM_SAMPLES: u64 = 2048;
 
 impl World {
     /// All ranks' values in ascending order of their keys, rank 0 the smallest: this rank's share. Stable: values of equal
@@ -47,34 +56,56 @@ impl World {
         values: Vec<T>,
         key: impl Fn(&T) -> K + Sync,
     ) -> Result<Vec<T>, Abort> {
-        self.sorted(values, &key, |values| values.par_sort_by_key(&key))
+        let mut values = values;
+        self.local(|| values.par_sort_by_key(&key));
+        if self.size() == 1 {
+            return Ok(values);
+        }
+        let cuts = self.cuts(&values, &key)?;
+        let mut share = self.deliver(values, &cuts)?.into_vec();
+        self.local(|| share.par_sort_by_key(&key)); // p sorted runs: merges, mostly
+        Ok(share)
     }
 
     /// As [`sort_by_key`](World::sort_by_key) by the values themselves, and faster: values that compare equal may change
-    /// places.
+    /// places. Shares differ by some percent of their mean: 2,048 random samples a rank decide. Collective; each value is sent
+    /// once at most, in rounds of 64 MiB.
     ///
     /// # Errors
     /// The job's abort.
     #[track_caller]
-    pub fn sort<T: Plain + Ord>(&mut self, values: Vec<T>) -> Result<Vec<T>, Abort> {
-        self.sorted(values, |&value| value, |values| values.par_sort_unstable())
+    pub fn sort<T: Plain + Ord>(&mut self, mut values: Vec<T>) -> Result<Vec<T>, Abort> {
+        if self.size() > 1 {
+            let splitters = self.splitters(&values)?;
+            let (ranks, me) = (self.size() as usize, self.rank());
+            let cuts = self.local(|| deal(&mut values, ranks, me, &splitters));
+            values = self.deliver(values, &cuts)?.into_vec();
+        }
+        self.local(|| values.par_sort_unstable());
+        Ok(values)
     }
 
+    /// p − 1 values, each with its rank and its place there, that cut all ranks' values into about equal shares.
     #[track_caller]
-    fn sorted<T: Plain, K: Plain + Ord>(
-        &mut self,
-        mut values: Vec<T>,
-        key: impl Fn(&T) -> K,
-        sort: impl Fn(&mut [T]) + Sync + Send,
-    ) -> Result<Vec<T>, Abort> {
-        self.local(|| sort(&mut values));
-        if self.size() == 1 {
-            return Ok(values);
-        }
-        let cuts = self.cuts(&values, key)?;
-        let mut share = self.deliver(values, &cuts)?.into_vec();
-        self.local(|| sort(&mut share)); // p sorted runs: merges, mostly
-        Ok(share)
+    fn splitters<T: Plain + Ord>(&mut self, values: &[T]) -> Result<Vec<(T, u32, u64)>, Abort> {
+        let (ranks, me) = (self.size() as usize, self.rank());
+        let lens = self.all_gather(values.len() as u64)?;
+        let all: u64 = lens.iter().sum();
+        // As many samples as a rank has values, in proportion.
+        let wanted = RANDOM_SAMPLES * ranks as u64;
+        let count = (u128::from(wanted) * u128::from(lens[me as usize])).div_ceil(u128::from(all.max(1))) as u64;
+        let random = Random::new(count).stream(me.into());
+        let mut places: Vec<u64> = (0..count).map(|i| random.below(i, values.len() as u64)).collect();
+        places.sort_unstable();
+        places.dedup();
+        let mine: Vec<T> = places.iter().map(|&place| values[place as usize]).collect();
+        let (samples, places) = (self.all_gather_v(&mine)?, self.all_gather_v(&places)?);
+        let of = |(rank, (values, places)): (u32, (&[T], &[u64]))| -> Vec<(T, u32, u64)> {
+            values.iter().zip(places).map(|(&value, &place)| (value, rank, place)).collect()
+        };
+        let mut all: Vec<_> = (0..).zip(samples.iter().zip(places.iter())).flat_map(of).collect();
+        all.sort_unstable();
+        Ok((1..ranks).filter_map(|q| all.get(all.len() * q / ranks).copied()).collect())
     }
 
     /// Where this rank's sorted values are cut: rank q's share of them is `cuts[q]..cuts[q + 1]`.
@@ -99,27 +130,28 @@ impl World {
         Ok((0..=ranks).map(|q| if q == ranks { values.len() } else { cut(q) }).collect())
     }
 
-    /// Rank q gets `values[cuts[q]..cuts[q + 1]]` of every rank, in rounds.
+    /// Rank q gets `values[cuts[q]..cuts[q + 1]]` of every rank, in rounds. The own part stays where it is until the end.
     #[track_caller]
     fn deliver<T: Plain>(&mut self, values: Vec<T>, cuts: &[usize]) -> Result<Parts<T>, Abort> {
-        let ranks = self.size() as usize;
-        let share = (ROUND / ranks / size_of::<T>().max(1)).max(1);
-        let most = cuts.windows(2).map(|pair| (pair[1] - pair[0]) as u64).max().unwrap_or(0);
+        let (ranks, me) = (self.size() as usize, self.rank() as usize);
+        let share = (ROUND / ranks / size_of::<T>()).max(1);
+        let others = |q: usize| if q == me { &[] } else { &values[cuts[q]..cuts[q + 1]] };
+        let most = (0..ranks).map(|q| others(q).len() as u64).max().unwrap_or(0);
         let rounds = self.all_reduce(most, Max)?.div_ceil(share as u64).max(1) as usize;
         let mut from: Vec<Vec<T>> = vec![Vec::new(); ranks];
+        let mut send = Vec::new();
         for round in 0..rounds {
             let piece = |q: usize| {
-                let part = &values[cuts[q]..cuts[q + 1]];
+                let part = others(q);
                 &part[(round * share).min(part.len())..((round + 1) * share).min(part.len())]
             };
             let counts: Vec<u64> = (0..ranks).map(|q| piece(q).len() as u64).collect();
-            let send: Vec<T> = (0..ranks).flat_map(|q| piece(q).iter().copied()).collect();
+            send.clear();
+            (0..ranks).for_each(|q| send.extend_from_slice(piece(q)));
             let received = self.all_to_all_v(&send, &counts)?;
-            if rounds == 1 {
-                return Ok(received);
-            }
             from.iter_mut().zip(received.iter()).for_each(|(all, part)| all.extend_from_slice(part));
         }
+        from[me] = values[cuts[me]..cuts[me + 1]].to_vec();
         drop(values);
         Ok(Parts::of(from))
     }
@@ -157,6 +189,59 @@ impl World {
         }
         Ok(Groups { values, groups })
     }
+}
+
+/// Orders values by the rank that the splitters give them to; cut q is where rank q's begin. In two passes without a branch
+/// on a value, each worker on a piece.
+fn deal<T: Plain + Ord>(values: &mut Vec<T>, ranks: usize, me: u32, splitters: &[(T, u32, u64)]) -> Vec<usize> {
+    let piece = values.len().div_ceil(workers_here()).max(1);
+    let owner = |value: T, place: u64| {
+        let below = |s: &(T, u32, u64)| *s <= (value, me, place);
+        if splitters.len() <= 8 {
+            splitters.iter().map(|s| usize::from(below(s))).sum()
+        } else {
+            splitters.partition_point(below)
+        }
+    };
+    let count = |(i, values): (usize, &[T])| {
+        let mut counts = vec![0usize; ranks];
+        (0u64..).zip(values).for_each(|(place, &value)| counts[owner(value, (i * piece) as u64 + place)] += 1);
+        counts
+    };
+    let counts: Vec<Vec<usize>> = values.par_chunks(piece).enumerate().map(count).collect();
+    let dealt: Vec<Vec<T>> = values
+        .par_chunks(piece)
+        .enumerate()
+        .map(|(i, values)| {
+            let mut ends = counts[i].clone();
+            (1..ranks).for_each(|q| ends[q] += ends[q - 1]);
+            let mut next: Vec<usize> = ends.iter().zip(&counts[i]).map(|(end, count)| end - count).collect();
+            let mut dealt = values.to_vec();
+            for (place, &value) in (0u64..).zip(values) {
+                let to = &mut next[owner(value, (i * piece) as u64 + place)];
+                dealt[*to] = value;
+                *to += 1;
+            }
+            dealt
+        })
+        .collect();
+    let mut cuts = vec![0; ranks + 1];
+    let total = |q: usize| counts.iter().map(|c| c[q]).sum::<usize>();
+    (0..ranks).for_each(|q| cuts[q + 1] = cuts[q] + total(q));
+    match <[Vec<T>; 1]>::try_from(dealt) {
+        Ok([one]) => *values = one,
+        Err(pieces) => {
+            values.clear();
+            let mut starts = vec![0; pieces.len()];
+            for q in 0..ranks {
+                for (i, piece) in pieces.iter().enumerate() {
+                    values.extend_from_slice(&piece[starts[i]..starts[i] + counts[i][q]]);
+                    starts[i] += counts[i][q];
+                }
+            }
+        }
+    }
+    cuts
 }
 
 /// Values grouped by a key; this rank's.

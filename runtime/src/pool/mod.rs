@@ -138,6 +138,11 @@ impl Pool {
     }
 }
 
+/// The workers of the pool that this code runs in.
+pub(crate) fn workers_here() -> usize {
+    rayon::current_num_threads()
+}
+
 /// A new pool, and whether this thread is its worker 0.
 fn build(
     seat: Option<Seat>,

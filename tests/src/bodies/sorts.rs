@@ -5,7 +5,12 @@ use physalia::prelude::*;
 
 pub(super) fn bodies() -> Vec<Body> {
     use self as s;
-    well![s::sorts_are_stable_and_even, s::sorts_of_little_or_one_sided_values, s::groups_are_whole_and_in_order]
+    well![
+        s::sorts_are_stable_and_even,
+        s::sorts_of_little_or_one_sided_values,
+        s::sorts_of_plain_values,
+        s::groups_are_whole_and_in_order
+    ]
 }
 
 /// Values of a rank: a key, and where it was.
@@ -37,12 +42,34 @@ fn sorts_are_stable_and_even(world: &mut World) -> Outcome<()> {
         let mean = lens.iter().sum::<u64>() / u64::from(world.size());
         assert!(lens.iter().all(|&len| len <= mean + mean / 16 + 1), "{lens:?} of {keys} keys");
     }
-    let me = world.rank();
-    let numbers = |r: u32| values(r, 5000, 1 << 40).into_iter().map(|v| v[0]).collect::<Vec<u64>>();
-    let mut expected: Vec<u64> = (0..world.size()).flat_map(numbers).collect();
-    expected.sort_unstable();
-    let sorted = world.sort(numbers(me))?;
-    assert!(world.all_gather_v(&sorted)?.as_slice() == expected);
+    Ok(())
+}
+
+fn sorts_of_plain_values(world: &mut World) -> Outcome<()> {
+    let (me, last) = (world.rank(), world.size() - 1);
+    let lens: [fn(u32, u32) -> u64; 5] = [
+        |_, _| 20_000,
+        |_, _| 0,
+        |r, last| u64::from(r == last),
+        |r, _| 3 * u64::from(r % 2),
+        |r, _| 9000 * u64::from(r == 0),
+    ];
+    for len in lens {
+        for keys in [1, 3, 1 << 40] {
+            let numbers = |r: u32| values(r, len(r, last), keys).into_iter().map(|v| v[0]).collect::<Vec<u64>>();
+            let mut expected: Vec<u64> = (0..world.size()).flat_map(numbers).collect();
+            expected.sort_unstable();
+            let sorted = world.sort(numbers(me))?;
+            let share = expected.len() / world.size() as usize;
+            assert!(
+                sorted.len() <= share + share / 4 + 8,
+                "{} of {} values, {keys} keys",
+                sorted.len(),
+                expected.len()
+            );
+            assert!(world.all_gather_v(&sorted)?.as_slice() == expected);
+        }
+    }
     Ok(())
 }
 
