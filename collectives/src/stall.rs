@@ -1,7 +1,7 @@
 //! What to do about waits that last: to say so, and to end the job only where that was asked for. (What is *proved* never to
 //! end, ends without being asked: `stuck`.)
 //!
-//! A wait counts its own ticks, each at most [`TICK`] of waiting. A job that was stopped meanwhile, or sat in a debugger, has
+//! A wait counts its own ticks, each at most a fifth of a second of waiting. A job that was stopped meanwhile, or sat in a debugger, has
 //! not waited: its clock has gone on, its ticks have not.
 
 use std::time::{Duration, Instant};
