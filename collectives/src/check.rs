@@ -26,10 +26,10 @@ pub struct Print {
 /// falls into the same entry.
 const KNOWN: usize = 256;
 
-/// What a kind of call is known by: addresses of its texts, and its operation's type.
-type Kind = [usize; 4];
+/// What a kind of call is known by: addresses and lengths of its texts, and its operation's type.
+type Kind = [usize; 6];
 
-thread_local!(static BASES: [Cell<(Kind, u64)>; KNOWN] = const { [const { Cell::new(([0; 4], 0)) }; KNOWN] });
+thread_local!(static BASES: [Cell<(Kind, u64)>; KNOWN] = const { [const { Cell::new(([0; 6], 0)) }; KNOWN] });
 
 impl Print {
     /// The fingerprint of a call of `op` on elements `T`; `shape` holds what must be equal on all ranks.
@@ -51,9 +51,10 @@ impl Print {
 
     fn made(op: &'static str, ty: &'static str, id: u64, shape: [u64; 2], at: &'static Location<'static>) -> Print {
         let place = std::ptr::from_ref(at).addr();
-        let kind = [place, op.as_ptr().addr(), ty.as_ptr().addr(), id as usize];
+        let [op_at, ty_at] = [op, ty].map(|text| text.as_ptr().addr());
+        let kind = [place, op_at, op.len(), ty_at, ty.len(), id as usize];
         let base = BASES.with(|known| {
-            let entry = &known[(place >> 3 ^ kind[1] ^ kind[2]) % KNOWN];
+            let entry = &known[(place >> 3 ^ op_at ^ ty_at) % KNOWN];
             if entry.get().0 != kind {
                 entry.set((kind, base(op, ty, id, at)));
             }

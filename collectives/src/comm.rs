@@ -44,8 +44,7 @@ impl Comm {
     }
 
     /// The bytes that this rank has sent to other ranks so far, on all its communicators: what was lent or given to
-    /// messages, without their headers, and what was posted on the board, once for all readers. The same on every transport.
-    /// Local.
+    /// messages, without their headers, and what was posted on the board, once for all readers. Local.
     pub fn sent_bytes(&self) -> u64 {
         self.core.rank.sent_bytes()
     }

@@ -8,13 +8,20 @@ use crate::check::Print;
 use crate::core::Core;
 use crate::failure::{Abort, Cause, host};
 use crate::flow::Due;
-use crate::ops::Op;
+use crate::ops::{Op, slices};
 use crate::plain::Plain;
 use crate::stuck::Watch;
 use crate::transport::Call;
 use crate::transport::board::{Board, MOST, Other, ROOM, Stamp};
 use crate::transport::memory::{Landing, any_bits};
+use std::any::Any;
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+/// From this many bytes on, more than two ranks reduce by slices.
+const SLICED: usize = 16 << 10;
+/// From this many bytes on, a copy less outweighs the messages.
+const LONG: usize = 256 << 10;
 
 /// A call under way on a board.
 pub(crate) struct Posting<'c> {
@@ -23,6 +30,17 @@ pub(crate) struct Posting<'c> {
     call: Call,
     /// The board's steps before this call.
     before: u64,
+    ended: bool,
+}
+
+impl Drop for Posting<'_> {
+    /// A call that is left in the middle leaves the board where the others do not expect it: the job ends.
+    fn drop(&mut self) {
+        if !self.ended && !self.core.rank.transport.aborted() {
+            let rank = &self.core.rank;
+            rank.transport.abort(rank.own_abort("left a collective under way"));
+        }
+    }
 }
 
 impl Core {
@@ -30,9 +48,10 @@ impl Core {
     pub(crate) fn posting(&self, print: Print) -> Result<Option<Posting<'_>>, Abort> {
         let Some(board) = self.rank.board().filter(|_| self.is_whole()) else { return Ok(None) };
         let call = self.begin(print)?;
-        self.rank.transport.enter_posting(&call);
+        self.rank.transport.enter_posting(&call)?;
+        self.rank.advance_flows(); // a call that need not wait would not look after them
         board.begin(&call.print);
-        Ok(Some(Posting { core: self, board, call, before: board.step() }))
+        Ok(Some(Posting { core: self, board, call, before: board.step(), ended: false }))
     }
 }
 
@@ -114,13 +133,22 @@ impl Posting<'_> {
         loop {
             let seen = rank.transport.epoch(rank.me);
             rank.advance();
-            let mut missing = Vec::new();
-            on(&mut |member| missing.push((core.members[member], due)));
-            let _nap = missing.first().map(|m| rank.transport.nap(self.board, core.place(m.0)));
+            let missing = || {
+                let mut missing = Vec::new();
+                on(&mut |member| missing.push((core.members[member], due)));
+                missing
+            };
+            let for_whom = missing().first().map(|m| m.0);
+            let _nap = for_whom.map(|m| rank.transport.nap(self.board, core.place(m)));
             if ready()? {
                 rank.transport.stir();
                 rank.waited();
                 return Ok(());
+            }
+            // Only from here on would that member ring us. If it was quicker, we sleep for another.
+            let missing = missing();
+            if missing.first().map(|m| m.0) != for_whom {
+                continue;
             }
             let watch = Watch { call: self.call, missing };
             rank.chaser.answer(rank, &watch);
@@ -134,8 +162,9 @@ impl Posting<'_> {
         self.core.rank.transport.posted(self.board);
     }
 
-    fn end(self, steps: u64) {
+    fn end(mut self, steps: u64) {
         self.board.advance(steps);
+        self.ended = true;
     }
 
     /// Everybody has come.
@@ -230,9 +259,12 @@ impl Posting<'_> {
     /// Everybody's values combined in the order of ranks, in everybody's buffer of equal length. Any bits must be a `T`.
     pub(crate) fn all_reduce<T: Plain, O: Op<T>>(self, values: &mut [T], op: &O) -> Result<(), Abort> {
         let room = ROOM / T::BYTES;
+        if self.board.members > 2 && size_of_val(values) > SLICED {
+            return self.all_reduce_by_slices(values, op);
+        }
         let steps = chunks(values.len(), room);
         let total = size_of_val(values);
-        let mut own: Vec<T> = Vec::new();
+        let (mut own, mut folding): (Vec<T>, _) = (Vec::new(), Folding::default());
         self.post(0, total, &[bytemuck::cast_slice(&values[chunk(values.len(), room, 0)])])?;
         for k in 0..steps {
             if k + 1 < steps {
@@ -240,17 +272,46 @@ impl Posting<'_> {
             }
             self.read(k, self.others())?;
             let len = values.len();
-            self.fold(k, &mut values[chunk(len, room, k)], &mut own, op);
+            let mine = &mut values[chunk(len, room, k)];
+            folding.run(|| self.fold(k, (size_of_val(mine), 0), mine, &mut own, op));
             self.through(k);
         }
         self.end(steps);
+        folding.end();
         Ok(())
     }
 
-    /// Combines what all have posted in a step with `mine`, in the order of ranks. `own` is room for a copy.
-    fn fold<T: Plain, O: Op<T>>(&self, k: u64, mine: &mut [T], own: &mut Vec<T>, op: &O) {
-        let (me, members, of) = (self.board.me, self.board.members, size_of_val(mine));
-        let at = |m: usize| (m, self.before + 1 + k, of, 0);
+    /// As above, each rank with its slice of every chunk, which it then posts: about three times the length for each, whatever
+    /// the number of ranks.
+    fn all_reduce_by_slices<T: Plain, O: Op<T>>(self, values: &mut [T], op: &O) -> Result<(), Abort> {
+        let (room, len, me) = (ROOM / T::BYTES, values.len(), self.board.me);
+        let (rounds, mut own) = (chunks(len, room), Vec::<T>::new());
+        for round in 0..rounds {
+            let (all, sums) = (2 * round, 2 * round + 1);
+            let mine = &mut values[chunk(len, room, round)];
+            let (of, slice) = (size_of_val(mine), slices(mine.len(), self.board.members));
+            self.post(all, of, &[bytemuck::cast_slice(mine)])?;
+            self.read(all, self.others())?;
+            let part = &mut mine[slice(me)];
+            let from = slice(me).start * T::BYTES;
+            self.fold(all, (of, from), part, &mut own, op); // a panic ends the job: the others need our slice
+            self.post(sums, of, &[bytemuck::cast_slice(&mine[slice(me)])])?;
+            self.read(sums, self.others())?;
+            for m in self.others() {
+                let part = &mut mine[slice(m)];
+                self.board.load((m, self.before + 1 + sums, size_of_val(part), 0), part, of);
+            }
+            self.through(sums);
+        }
+        self.end(2 * rounds);
+        Ok(())
+    }
+
+    /// Combines what all have posted in a step (`of` bytes, the part `from` a byte on) with `mine`, in the order of ranks. `own`
+    /// is room for a copy.
+    fn fold<T: Plain, O: Op<T>>(&self, k: u64, (of, from): (usize, usize), mine: &mut [T], own: &mut Vec<T>, op: &O) {
+        let (me, members) = (self.board.me, self.board.members);
+        let at = |m: usize| (m, self.before + 1 + k, of, from);
         match me {
             0 => (1..members).for_each(|m| self.board.combine(at(m), mine, op, false)),
             1 => {
@@ -276,6 +337,7 @@ impl Posting<'_> {
     pub(crate) fn reduce<T: Plain, O: Op<T>>(self, root: usize, values: &mut [T], op: &O) -> Result<(), Abort> {
         let (me, room) = (self.board.me, ROOM / T::BYTES);
         let (len, steps, mut own) = (values.len(), chunks(values.len(), room), Vec::new());
+        let mut folding = Folding::default();
         for k in 0..steps {
             let mine = &mut values[chunk(len, room, k)];
             if me != root {
@@ -284,10 +346,11 @@ impl Posting<'_> {
                 continue;
             }
             self.read(k, self.others())?;
-            self.fold(k, mine, &mut own, op);
+            folding.run(|| self.fold(k, (size_of_val(mine), 0), mine, &mut own, op));
             self.through(k);
         }
         self.end(steps);
+        folding.end();
         Ok(())
     }
 
@@ -369,6 +432,31 @@ impl Posting<'_> {
         self.end(steps);
         Ok(())
     }
+}
+
+/// Runs an operation of the program's. If it panics, the call goes on without it to its end, so that the board is where all
+/// expect it, and panics then: as where all that a call sends has been sent before it is combined.
+#[derive(Default)]
+struct Folding(Option<Box<dyn Any + Send>>);
+
+impl Folding {
+    fn run(&mut self, fold: impl FnOnce()) {
+        if self.0.is_none() {
+            self.0 = catch_unwind(AssertUnwindSafe(fold)).err();
+        }
+    }
+
+    fn end(self) {
+        if let Some(panic) = self.0 {
+            resume_unwind(panic);
+        }
+    }
+}
+
+/// Whether `bytes` of values of this type go by the board: long ones only between processes. Threads copy them straight from
+/// memory to memory, once.
+pub(crate) fn suits_long<T: Plain>(core: &Core, bytes: usize) -> bool {
+    suits::<T>() && (bytes < LONG || !core.rank.transport.copies_once())
 }
 
 /// Whether calls on values of this type can go by a board: they are read where they lie, so that any bits must do.

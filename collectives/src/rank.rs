@@ -87,6 +87,13 @@ impl Rank {
         }
     }
 
+    /// As `advance`, if there is a flow.
+    pub(crate) fn advance_flows(&self) {
+        if !self.flows.borrow().is_empty() {
+            self.advance();
+        }
+    }
+
     /// Lets every flow go as far as it can.
     pub(crate) fn advance(&self) {
         self.transport.poll();

@@ -86,10 +86,15 @@ impl Launch {
             Some("off") => Ok(Some(false)),
             Some(other) => Err(format!("PHYSALIA_PIN={other}: `on` or `off` is wanted")),
         };
+        let board = match var("PHYSALIA_BOARD").as_deref() {
+            None | Some("on" | "off") => Ok(()),
+            Some(other) => Err(format!("PHYSALIA_BOARD={other}: `on` or `off` is wanted")),
+        };
         let wish = number("PHYSALIA_THREADS")
             .and_then(|threads| Ok(Wish { threads: threads.map(|n| n as usize), pin: pin?, ..Wish::default() }));
         let stall = var("PHYSALIA_STALL")
             .map_or(Ok(Stall::default()), |text| Stall::parse(&text).map_err(|why| format!("PHYSALIA_STALL={why}")));
+        let stall = board.and(stall);
         Launch { ranks: number("PHYSALIA_RANKS"), wish, stall, grace: Duration::from_secs(5) }
     }
 

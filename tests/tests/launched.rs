@@ -88,6 +88,17 @@ fn all_bodies_without_a_board() {
     }
 }
 
+/// A setting that differs between ranks is no trap: all have a board, or none.
+#[test]
+fn a_board_that_one_rank_does_not_want() {
+    let mut command = Command::new("mpirun");
+    command.envs([("OMPI_ALLOW_RUN_AS_ROOT", "1"), ("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1")]);
+    command.env("OMPI_MCA_rmaps_base_oversubscribe", "1").args(["--bind-to", "none"]);
+    command.args(["-n", "1", "env", "PHYSALIA_BOARD=off", BODIES, "reductions", ":", "-n", "2", BODIES, "reductions"]);
+    let ended = clock::run(&mut command, Duration::from_secs(60));
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+}
+
 /// Messages longer than one MPI call can count go in pieces; here the limit is low.
 #[test]
 fn long_messages_go_in_pieces() {

@@ -159,8 +159,11 @@ impl Transport {
     }
 
     /// Begins `call` on a board, where its fingerprint will be compared.
-    pub(crate) fn enter_posting(&self, call: &Call) {
-        each!(self, job => job.enter_posting(call));
+    ///
+    /// # Errors
+    /// The job's abort.
+    pub(crate) fn enter_posting(&self, call: &Call) -> Result<(), Abort> {
+        each!(self, job => job.enter_posting(call))
     }
 
     /// A call on a board takes long: a peer may be in another one, elsewhere.
@@ -170,6 +173,11 @@ impl Transport {
             #[cfg(feature = "mpi")]
             Transport::Mpi(_) => Ok(None), // it has begun as any other
         }
+    }
+
+    /// Whether a long message is copied from memory to memory, without a stop.
+    pub(crate) fn copies_once(&self) -> bool {
+        matches!(self, Transport::Threads(_))
     }
 
     /// How often to look before waiting in earnest.

@@ -126,7 +126,7 @@ impl Job {
         start()?;
         let wire = Wire::new();
         let on_host = wire.size_of_host() as usize;
-        let board = super::mpi_board::begin(&wire);
+        let board = super::mpi_board::begin(&wire, on_host);
         Ok(Rc::new(Job {
             roomy: on_host <= physalia_topology::sys::online_cpus(),
             ledger: Ledger::new(wire.rank),
@@ -169,8 +169,9 @@ impl Job {
         self.board.take()
     }
 
-    pub(crate) fn enter_posting(&self, call: &Call) {
+    pub(crate) fn enter_posting(&self, call: &Call) -> Result<(), Abort> {
         self.ledger.enter(call);
+        Ok(())
     }
 
     pub(crate) fn spins(&self) -> u32 {

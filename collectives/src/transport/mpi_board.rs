@@ -9,10 +9,10 @@ use std::os::fd::AsRawFd;
 /// What rank 0 tells the others: process, descriptor, and a number that stands in the memory; zeros if it has none.
 type Offer = [u64; 3];
 
-/// Collective over all processes of the job.
-pub(super) fn begin(wire: &Wire) -> Option<Board> {
+/// Collective over all processes of the job, of which `on_host` are here.
+pub(super) fn begin(wire: &Wire, on_host: usize) -> Option<Board> {
     let (size, me) = (wire.size as usize, wire.rank as usize);
-    let possible = boards(wire.size) && wire.size_of_host() == wire.size;
+    let possible = boards(wire.size) && on_host == size;
     if !all(wire, possible) {
         return None;
     }

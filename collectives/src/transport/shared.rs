@@ -31,6 +31,12 @@ impl Drop for Shared {
 /// # Errors
 /// What the system says; also if it has not as much memory to give, which would else be found out in the middle of a write.
 pub(super) fn create(len: usize) -> io::Result<(Shared, File)> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: a place for the answer.
+    let code = unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &mut limit) };
+    if code != 0 || limit.rlim_cur < len as libc::rlim_t {
+        return Err(io::Error::other("files may not be as long")); // a memfd is one, and a signal would tell us
+    }
     // SAFETY: a name that ends with 0, and known flags.
     let fd = unsafe { libc::memfd_create(c"physalia".as_ptr(), libc::MFD_CLOEXEC) };
     if fd < 0 {

@@ -230,7 +230,15 @@ impl Job {
     }
 
     /// Among threads a call on a board is compared elsewhere only when it takes long.
-    pub(crate) fn enter_posting(&self, _call: &Call) {}
+    pub(crate) fn enter_posting(&self, _call: &Call) -> Result<(), Abort> {
+        // Whoever was told to leave work out must not see a result of it.
+        if self.aborted()
+            && let Some(abort) = &self.lock().abort
+        {
+            return Err(abort.clone());
+        }
+        Ok(())
+    }
 
     pub(crate) fn enter_late(&self, me: u32, call: &Call) -> Result<Late<'_>, Abort> {
         self.enter(me, call, &vec![0; self.bells.len()])?;

@@ -3,6 +3,7 @@
 
 use crate::{Body, End};
 use physalia::prelude::*;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 pub(super) fn bodies() -> Vec<Body> {
@@ -35,6 +36,8 @@ pub(super) fn bodies() -> Vec<Body> {
             &["rank 1 on HOST: called exit while ranks were running"],
         ),
         bad("exit_while_others_compute", exit_while_others_compute, 70, &["rank 1 on HOST: called exit"]),
+        bad("work_left_out", work_left_out, 1, &["rank 1 on HOST: after it has sent its part"]),
+        bad("panic_in_one_operation", panic_in_one_operation, 1, &["rank 0 on HOST: panicked: only here"]),
         bad("another_type", another_type, 1, &["all_reduce of (u32, Sum)", "all_reduce of (u64, Sum)"]),
         bad("another_line", another_line, 1, &["ends.rs:", "broadcast of u32"]),
         bad("another_closure", another_closure, 1, &["all_reduce of (u32, By<", "is there with another closure"]),
@@ -186,6 +189,40 @@ fn killed_while_others_wait(world: &mut World) -> Outcome<()> {
 
 fn killed_while_others_compute(world: &mut World) -> Outcome<()> {
     if second(world) { kill_this_process() } else { compute(world) }
+}
+
+/// Rank 1 fails when its part of a sum is sent. Rank 0 then leaves its own work out, and must not see a sum without it.
+fn work_left_out(world: &mut World) -> Outcome<()> {
+    let done = AtomicU64::new(0);
+    if world.rank() == 0 {
+        world.each(vec![(); 1000], |_, ()| {
+            std::thread::sleep(Duration::from_micros(300));
+            done.fetch_add(1, Ordering::Relaxed);
+        });
+    }
+    let mut sum = [done.into_inner()];
+    world.reduce_into(0, &mut sum, Sum)?;
+    if second(world) {
+        return Err(Failure::msg("after it has sent its part"));
+    }
+    assert!(world.rank() > 0 || sum == [1000], "{sum:?}");
+    Ok(world.barrier()?)
+}
+
+/// The others need what rank 0 computes: they must not take something else for it.
+fn panic_in_one_operation(world: &mut World) -> Outcome<()> {
+    let fails = world.rank() == 0;
+    let op = move |a: u64, b: u64| if fails { panic!("only here") } else { a + b };
+    let mut values = vec![1u64; 30_000];
+    let run = std::panic::AssertUnwindSafe(|| world.all_reduce_into(&mut values, By(op)));
+    match std::panic::catch_unwind(run) {
+        Ok(result) => {
+            result?;
+            assert!(values.iter().all(|&v| v == u64::from(world.size())));
+        }
+        Err(panic) => std::panic::resume_unwind(panic),
+    }
+    Ok(world.barrier()?)
 }
 
 fn another_type(world: &mut World) -> Outcome<()> {

@@ -12,6 +12,8 @@ pub(super) fn bodies() -> Vec<Body> {
         l::long_texts,
         l::wide_elements_in_the_order_of_ranks,
         l::a_poster_that_is_far_ahead,
+        l::who_waits_for_whom_changes,
+        l::an_operation_that_panics_alike,
     ]
 }
 
@@ -125,6 +127,31 @@ fn a_poster_that_is_far_ahead(world: &mut World) -> Outcome<()> {
             world.broadcast_into(0, &mut long)?;
             assert!(long.iter().all(|&x| x == round));
         }
+    }
+    Ok(())
+}
+
+/// To one and back, thousands of times: whom a rank waits for changes while it goes to sleep.
+fn who_waits_for_whom_changes(world: &mut World) -> Outcome<()> {
+    let (me, ranks) = (u64::from(world.rank()), u64::from(world.size()));
+    let rounds = if world.transport() == "mpi" { 300 } else { 20_000 / ranks };
+    for round in 0..rounds {
+        let mut sum = [me + round];
+        world.reduce_into(0, &mut sum, Sum)?;
+        world.broadcast_into(0, &mut sum)?;
+        assert_eq!(sum, [ranks * round + ranks * (ranks - 1) / 2]);
+    }
+    Ok(())
+}
+
+/// A panic that every rank has, and catches, leaves the communicator usable.
+fn an_operation_that_panics_alike(world: &mut World) -> Outcome<()> {
+    let ranks = world.size();
+    for len in [1, 100] {
+        let mut values = vec![200u8; len];
+        let run = std::panic::AssertUnwindSafe(|| world.all_reduce_into(&mut values, Sum));
+        assert_eq!(std::panic::catch_unwind(run).is_err(), ranks > 1);
+        assert_eq!(world.all_reduce(1u32, Sum)?, ranks);
     }
     Ok(())
 }

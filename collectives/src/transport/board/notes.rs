@@ -95,7 +95,8 @@ impl Board {
         let at = self.area(self.me).wrapping_add(DONE + CALLS * CALL + i * TEXT);
         let text = print.text();
         let len = text.floor_char_boundary(TEXT - 16);
-        self.word(at).store(0, Ordering::Release);
+        self.word(at).store(0, Ordering::Relaxed);
+        fence(Ordering::Release); // the old hash is gone before the new text comes
         // SAFETY: the entry is in our own area and long enough; a reader checks its hash before and after.
         unsafe { at.add(16).copy_from_nonoverlapping(text.as_ptr(), len) };
         self.word(at.wrapping_add(8)).store(len as u64, Ordering::Release);
