@@ -9,6 +9,7 @@
 //!   because a started transfer cannot be unwound over.
 
 pub(crate) mod board;
+mod loan;
 pub(crate) mod memory;
 #[cfg(feature = "mpi")]
 pub(crate) mod mpi;
@@ -68,7 +69,7 @@ pub(crate) enum Payload {
 
 /// A send under way. Its memory is in use until `Transport::sent` says otherwise.
 pub(crate) enum Ticket {
-    Thread(Arc<threads::Loan>),
+    Thread(Arc<loan::Loan>),
     #[cfg(feature = "mpi")]
     Mpi(u64),
 }

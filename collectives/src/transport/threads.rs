@@ -2,9 +2,7 @@
 //!
 //! One lock for the whole job keeps the arguments short; bytes are copied outside it, straight from the sender's memory.
 //!
-//! - A short message is copied into the receiver's inbox. A long one is a [`Loan`] of the sender's memory: the receiver
-//!   *claims* it, copies, and *returns* it. Claim, return and withdrawal are transitions of one atomic word, so a sender
-//!   that must leave either takes the loan back before any copy, or waits for the copy under way.
+//! - A short message is copied into the receiver's inbox. A long one is a [`Loan`] of the sender's memory.
 //! - Only a receiver writes its own memory.
 //! - Fingerprints are compared when a rank begins a call, with the first rank that did, before anything is sent.
 //! - The abort flag is sticky and every wait looks at it; raising it rings every bell.
@@ -13,7 +11,7 @@
 //! - No user code runs under the lock.
 
 use super::board::{Board, Heap, boards};
-use super::memory::Span;
+use super::loan::{Loan, Message};
 use super::{Call, Key, Notice, Payload, Pulled, Ticket, Waited, Want};
 use crate::check::Print;
 use crate::exit::say;
@@ -21,7 +19,7 @@ use crate::failure::{Abort, Cause, host};
 use crate::stall::{Due, Patience, Stall};
 use std::collections::HashMap;
 use std::fmt::Write;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -33,74 +31,6 @@ const LONG: Duration = Duration::from_secs(60);
 
 /// How often a waiting rank looks before it sleeps, where every rank has a core of its own.
 const SPINS: u32 = 2000;
-
-const OPEN: u8 = 0;
-const CLAIMED: u8 = 1;
-const RETURNED: u8 = 2;
-const WITHDRAWN: u8 = 3;
-
-/// Memory lent to one receiver.
-pub(crate) struct Loan {
-    span: Span,
-    state: AtomicU8,
-}
-
-// SAFETY: the span's memory is read by a receiver only between a claim and its return, and its owner keeps it alive and
-// unwritten until the loan is returned or withdrawn (`Memory`'s promise, kept by `flow`).
-unsafe impl Send for Loan {}
-// SAFETY: as above; the state is atomic.
-unsafe impl Sync for Loan {}
-
-impl Loan {
-    /// `None` if the loan was withdrawn.
-    fn claim(&self) -> Option<Claim<'_>> {
-        self.state.compare_exchange(OPEN, CLAIMED, Ordering::Acquire, Ordering::Relaxed).is_ok().then_some(Claim(self))
-    }
-
-    pub(crate) fn returned(&self) -> bool {
-        self.state.load(Ordering::Acquire) == RETURNED
-    }
-
-    /// Takes the loan back. True if it was open, so that its receiver will miss it.
-    pub(crate) fn withdraw(&self) -> bool {
-        loop {
-            match self.state.compare_exchange(OPEN, WITHDRAWN, Ordering::Acquire, Ordering::Acquire) {
-                Ok(_) => return true,
-                Err(CLAIMED) => std::thread::yield_now(), // a copy is under way; it ends
-                Err(_) => return false,
-            }
-        }
-    }
-}
-
-/// The right to read lent memory, until it is dropped: whatever happens here, the lender is not left waiting.
-struct Claim<'a>(&'a Loan);
-
-impl Claim<'_> {
-    fn span(&self) -> Span {
-        self.0.span
-    }
-}
-
-impl Drop for Claim<'_> {
-    fn drop(&mut self) {
-        self.0.state.store(RETURNED, Ordering::Release);
-    }
-}
-
-enum Message {
-    Short(Vec<u8>),
-    Long(Arc<Loan>),
-}
-
-impl Message {
-    fn len(&self) -> usize {
-        match self {
-            Message::Short(bytes) => bytes.len(),
-            Message::Long(loan) => loan.span.len(),
-        }
-    }
-}
 
 struct Waiting {
     print: Print,
@@ -266,7 +196,7 @@ impl Job {
                 (Message::Short(unsafe { span.bytes() }.to_vec()), None)
             }
             Payload::Lent(span) => {
-                let loan = Arc::new(Loan { span, state: AtomicU8::new(OPEN) });
+                let loan = Arc::new(Loan::new(span));
                 (Message::Long(loan.clone()), Some(Ticket::Thread(loan)))
             }
         };

@@ -1,0 +1,189 @@
+//! Collectives on a board (`transport::board`): what a rank has to say it posts, and what others say it reads where they
+//! posted it. All is copied twice, through memory that stays in the caches; nobody sends a message.
+//!
+//! A call takes some steps of the board. Long content goes through in slots, several of them on the way at once. Whether a
+//! call goes by the board depends only on its fingerprint and its communicator, so all ranks choose alike.
+
+mod moves;
+mod reductions;
+
+use crate::check::Print;
+use crate::core::Core;
+use crate::failure::{Abort, Cause, host};
+use crate::flow::Due;
+use crate::plain::Plain;
+use crate::stuck::Watch;
+use crate::transport::Call;
+use crate::transport::board::{Board, MOST, Other, ROOM, Stamp};
+use crate::transport::memory::any_bits;
+use std::ops::Range;
+
+/// From this many bytes on, a copy less outweighs the messages.
+const LONG: usize = 256 << 10;
+
+/// A call under way on a board.
+pub(crate) struct Posting<'c> {
+    core: &'c Core,
+    board: &'c Board,
+    call: Call,
+    /// The board's steps before this call.
+    before: u64,
+    ended: bool,
+}
+
+impl Drop for Posting<'_> {
+    /// A call that is left in the middle leaves the board where the others do not expect it: the job ends.
+    fn drop(&mut self) {
+        if !self.ended && !self.core.rank.transport.aborted() {
+            let rank = &self.core.rank;
+            rank.transport.abort(rank.own_abort("left a collective under way"));
+        }
+    }
+}
+
+impl Core {
+    /// Begins a call on the board, if this communicator has one.
+    pub(crate) fn posting(&self, print: Print) -> Result<Option<Posting<'_>>, Abort> {
+        let Some(board) = self.rank.board().filter(|_| self.is_whole()) else { return Ok(None) };
+        let call = self.begin(print)?;
+        self.rank.transport.enter_posting(&call)?;
+        self.rank.advance_flows(); // a call that need not wait would not look after them
+        board.begin(&call.print);
+        Ok(Some(Posting { core: self, board, call, before: board.step(), ended: false }))
+    }
+}
+
+impl Posting<'_> {
+    fn stamp(&self, step: u64) -> Stamp {
+        let rolling = self.call.rolling.wrapping_add(step.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        Stamp { step: self.before + 1 + step, print: self.call.print.hash(), rolling }
+    }
+
+    fn others(&self) -> impl Iterator<Item = usize> + Clone + use<> {
+        let me = self.board.me;
+        (0..self.board.members).filter(move |&m| m != me)
+    }
+
+    /// Posts what this rank has to say in a step, once its slot is free.
+    fn post(&self, step: u64, total: usize, parts: &[&[u8]]) -> Result<(), Abort> {
+        let stamp = self.stamp(step);
+        let len = parts.iter().map(|p| p.len()).sum();
+        let needed = Board::needed(stamp.step, len);
+        if !self.board.free(needed) {
+            let on = |due: &mut dyn FnMut(usize)| self.board.readers(needed).into_iter().for_each(due);
+            self.wait(Due::Read(needed), on, || Ok(self.board.free(needed)))?;
+        }
+        self.core.rank.count_sent(len);
+        self.board.post(stamp, total as u64, parts);
+        self.core.rank.transport.posted(self.board);
+        Ok(())
+    }
+
+    /// Waits until these members have posted a step.
+    fn read(&self, step: u64, from: impl Iterator<Item = usize> + Clone) -> Result<(), Abort> {
+        let stamp = self.stamp(step);
+        let all = || {
+            for member in from.clone() {
+                if !self.board.posted(member, stamp).map_err(|other| self.mismatch(other))? {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        };
+        let on = |due: &mut dyn FnMut(usize)| {
+            from.clone().filter(|&m| self.board.posted(m, stamp).is_ok_and(|there| !there)).for_each(due);
+        };
+        self.wait(Due::Post(stamp.step), on, all)
+    }
+
+    fn mismatch(&self, Other { member, print, text }: Other) -> Abort {
+        let rank = &self.core.rank;
+        let now = self.call.print.text();
+        let (mine, theirs) = match text {
+            Some(text) if print != self.call.print.hash() => (now, text),
+            None if print != self.call.print.hash() => (now, "another call".into()),
+            // It is here as we are, but somewhere before it was elsewhere, as one that only posts does not see.
+            _ => match self.board.first_difference(member) {
+                Some([mine, theirs]) => (mine, format!("{theirs} (before {now})")),
+                None => (now.clone(), format!("{now} too, but an earlier call of it differed")),
+            },
+        };
+        let calls = [(self.core.members[self.core.me], mine), (self.core.members[member], theirs)];
+        rank.transport.abort(Abort::new(Cause::Mismatch { host: host().into(), calls }))
+    }
+
+    /// Waits until `ready`; first looking, then as the transport waits. `on` gives the members that are waited for.
+    fn wait(
+        &self,
+        due: Due,
+        on: impl Fn(&mut dyn FnMut(usize)),
+        ready: impl Fn() -> Result<bool, Abort>,
+    ) -> Result<(), Abort> {
+        let (core, rank) = (self.core, &self.core.rank);
+        let patience = rank.transport.spins();
+        for _ in 0..=patience {
+            if ready()? {
+                return Ok(());
+            }
+            std::hint::spin_loop();
+        }
+        let _late = rank.transport.enter_late(rank.me, &self.call)?;
+        loop {
+            let seen = rank.transport.epoch(rank.me);
+            rank.advance();
+            let missing = || {
+                let mut missing = Vec::new();
+                on(&mut |member| missing.push((core.members[member], due)));
+                missing
+            };
+            let for_whom = missing().first().map(|m| m.0);
+            let _nap = for_whom.map(|m| rank.transport.nap(self.board, core.place(m)));
+            if ready()? {
+                rank.transport.stir();
+                rank.waited();
+                return Ok(());
+            }
+            // Only from here on would that member ring us. If it was quicker, we sleep for another.
+            let missing = missing();
+            if missing.first().map(|m| m.0) != for_whom {
+                continue;
+            }
+            let watch = Watch { call: self.call, missing };
+            rank.chaser.answer(rank, &watch);
+            rank.wait(seen, &self.call, &watch)?;
+        }
+    }
+
+    /// This rank is through with a step.
+    fn through(&self, step: u64) {
+        self.board.done(self.before + 1 + step);
+        self.core.rank.transport.posted(self.board);
+    }
+
+    fn end(mut self, steps: u64) {
+        self.board.advance(steps);
+        self.ended = true;
+    }
+}
+
+/// Whether `bytes` of values of this type go by the board: long ones only between processes. Threads copy them straight from
+/// memory to memory, once.
+pub(crate) fn suits_long<T: Plain>(core: &Core, bytes: usize) -> bool {
+    suits::<T>() && (bytes < LONG || !core.rank.transport.copies_once())
+}
+
+/// Whether calls on values of this type can go by a board: they are read where they lie, so that any bits must do.
+pub(crate) fn suits<T: Plain>() -> bool {
+    any_bits::<T>() && T::BYTES <= ROOM / MOST
+}
+
+/// Steps for `len` units, `room` at a time; one at least.
+fn chunks(len: usize, room: usize) -> u64 {
+    len.div_ceil(room).max(1) as u64
+}
+
+/// The units of step `k`.
+fn chunk(len: usize, room: usize, k: u64) -> Range<usize> {
+    let start = (k as usize).saturating_mul(room).min(len);
+    start..(start + room).min(len)
+}

@@ -1,0 +1,177 @@
+//! Values that go to other ranks as they are.
+
+use super::{Posting, chunk, chunks};
+use crate::failure::Abort;
+use crate::plain::Plain;
+use crate::transport::board::ROOM;
+use crate::transport::memory::Landing;
+
+impl Posting<'_> {
+    /// Everybody has come.
+    pub(crate) fn barrier(self) -> Result<(), Abort> {
+        self.post(0, 0, &[])?;
+        self.read(0, self.others())?;
+        self.through(0);
+        self.end(1);
+        Ok(())
+    }
+
+    /// Everybody's bytes, in the order of ranks.
+    pub(crate) fn all_gather(self, mine: Vec<u8>) -> Result<Vec<Vec<u8>>, Abort> {
+        let chunk = |len: usize, k: u64| chunk(len, ROOM, k);
+        self.post(0, mine.len(), &[&mine[chunk(mine.len(), 0)]])?;
+        self.read(0, self.others())?;
+        let total =
+            |m: usize| if m == self.board.me { mine.len() } else { self.board.total(m, self.before + 1) as usize };
+        let totals: Vec<usize> = (0..self.board.members).map(total).collect();
+        let steps = totals.iter().map(|&t| chunks(t, ROOM)).max().unwrap_or(1);
+        let mut all: Vec<Vec<u8>> = totals.iter().map(|&t| vec![0; t]).collect();
+        for k in 0..steps {
+            if k + 1 < steps {
+                self.post(k + 1, mine.len(), &[&mine[chunk(mine.len(), k + 1)]])?;
+            }
+            self.read(k, self.others())?;
+            for m in self.others() {
+                let range = chunk(totals[m], k);
+                self.board.load((m, self.before + 1 + k, range.len(), 0), &mut all[m][range], totals[m]);
+            }
+            self.through(k);
+        }
+        all[self.board.me] = mine;
+        self.end(steps);
+        Ok(all)
+    }
+
+    /// Everybody's values, of equal length, in the order of ranks. Any bits must be a `T`.
+    pub(crate) fn all_gather_into<T: Plain>(self, mine: &[T], all: &mut [T]) -> Result<(), Abort> {
+        let (me, room, len) = (self.board.me, ROOM / T::BYTES, mine.len());
+        let post = |k: u64| self.post(k, len, &[bytemuck::cast_slice(&mine[chunk(len, room, k)])]);
+        let steps = chunks(len, room);
+        let whole = size_of_val(all);
+        all[me * len..(me + 1) * len].copy_from_slice(mine);
+        post(0)?;
+        for k in 0..steps {
+            if k + 1 < steps {
+                post(k + 1)?;
+            }
+            self.read(k, self.others())?;
+            let range = chunk(len, room, k);
+            for m in self.others() {
+                let at = (m, self.before + 1 + k, range.len() * T::BYTES, 0);
+                self.board.load(at, &mut all[m * len + range.start..m * len + range.end], whole);
+            }
+            self.through(k);
+        }
+        self.end(steps);
+        Ok(())
+    }
+
+    /// Everybody's values, in the order of ranks, and where each rank's end. Any bits must be a `T`.
+    pub(crate) fn all_values<T: Plain>(self, mine: &[T]) -> Result<(Vec<T>, Vec<usize>), Abort> {
+        let (me, room) = (self.board.me, ROOM / T::BYTES);
+        let post = |k: u64| self.post(k, mine.len(), &[bytemuck::cast_slice(&mine[chunk(mine.len(), room, k)])]);
+        post(0)?;
+        self.read(0, self.others())?;
+        let len = |m: usize| if m == me { mine.len() } else { self.board.total(m, self.before + 1) as usize };
+        let lens: Vec<usize> = (0..self.board.members).map(len).collect();
+        let mut ends = lens.clone();
+        (1..ends.len()).for_each(|m| ends[m] += ends[m - 1]);
+        let steps = lens.iter().map(|&len| chunks(len, room)).max().unwrap_or(1);
+        let mut all = Landing::<T>::new(ends[ends.len() - 1]).checked().expect("any bits are a value");
+        let whole = size_of_val(&*all);
+        all[ends[me] - mine.len()..ends[me]].copy_from_slice(mine);
+        for k in 0..steps {
+            if k + 1 < steps {
+                post(k + 1)?;
+            }
+            self.read(k, self.others())?;
+            for m in self.others() {
+                let (range, start) = (chunk(lens[m], room, k), ends[m] - lens[m]);
+                let at = (m, self.before + 1 + k, range.len() * T::BYTES, 0);
+                self.board.load(at, &mut all[start + range.start..start + range.end], whole);
+            }
+            self.through(k);
+        }
+        self.end(steps);
+        Ok((all, ends))
+    }
+
+    /// The root's values in everybody's buffer of equal length. Any bits must be a `T`.
+    pub(crate) fn broadcast<T: Plain>(self, root: usize, values: &mut [T]) -> Result<(), Abort> {
+        let (len, room, whole) = (values.len(), ROOM / T::BYTES, size_of_val(values));
+        let steps = chunks(len, room);
+        for k in 0..steps {
+            let part = &mut values[chunk(len, room, k)];
+            if self.board.me == root {
+                self.post(k, size_of_val(part), &[bytemuck::cast_slice(part)])?;
+            } else {
+                self.read(k, std::iter::once(root))?;
+                self.board.load((root, self.before + 1 + k, size_of_val(part), 0), part, whole);
+            }
+            self.through(k);
+        }
+        self.end(steps);
+        Ok(())
+    }
+
+    /// The root's bytes, of a length that the others need not know.
+    pub(crate) fn bytes_from(self, root: usize, mine: Option<Vec<u8>>) -> Result<Vec<u8>, Abort> {
+        let mut bytes = mine.unwrap_or_default();
+        let mut steps = chunks(bytes.len(), ROOM);
+        let mut k = 0;
+        while k < steps {
+            if self.board.me == root {
+                self.post(k, bytes.len(), &[&bytes[chunk(bytes.len(), ROOM, k)]])?;
+            } else {
+                self.read(k, std::iter::once(root))?;
+                if k == 0 {
+                    bytes = vec![0; self.board.total(root, self.before + 1) as usize];
+                    steps = chunks(bytes.len(), ROOM);
+                }
+                let range = chunk(bytes.len(), ROOM, k);
+                let whole = bytes.len();
+                self.board.load((root, self.before + 1 + k, range.len(), 0), &mut bytes[range], whole);
+            }
+            self.through(k);
+            k += 1;
+        }
+        self.end(steps);
+        Ok(bytes)
+    }
+
+    /// Block q of `send` to rank q, whose block of ours lands in `into`. Both have one block of equal length a rank. Any bits
+    /// must be a `T`.
+    pub(crate) fn all_to_all<T: Plain>(self, send: &[T], into: &mut [T]) -> Result<(), Abort> {
+        let (me, members) = (self.board.me, self.board.members);
+        let block = send.len() / members;
+        let room = (ROOM / T::BYTES / (members - 1)).max(1);
+        let steps = chunks(block, room);
+        let whole = size_of_val(into);
+        into[me * block..(me + 1) * block].copy_from_slice(&send[me * block..(me + 1) * block]);
+        let mut parts = Vec::with_capacity(members - 1);
+        let mut post = |k: u64| {
+            let range = chunk(block, room, k);
+            let of = |q: usize| bytemuck::cast_slice(&send[q * block + range.start..q * block + range.end]);
+            parts.clear();
+            parts.extend(self.others().map(of));
+            self.post(k, block, &parts)
+        };
+        post(0)?;
+        for k in 0..steps {
+            if k + 1 < steps {
+                post(k + 1)?;
+            }
+            self.read(k, self.others())?;
+            let range = chunk(block, room, k);
+            let bytes = range.len() * T::BYTES;
+            for m in self.others() {
+                let place = if me < m { me } else { me - 1 }; // among the others of m
+                let part = &mut into[m * block + range.start..m * block + range.end];
+                self.board.load((m, self.before + 1 + k, bytes * (members - 1), place * bytes), part, whole);
+            }
+            self.through(k);
+        }
+        self.end(steps);
+        Ok(())
+    }
+}
