@@ -23,7 +23,7 @@ impl Comm {
         let (core, ranks) = (&self.core, self.core.size());
         check_blocks(send.len(), ranks);
         let print = Print::new::<T>("all_to_all", [send.len() as u64, 0], Location::caller());
-        if posting::suits_long::<T>(core, size_of_val(send))
+        if posting::suits_long::<T>(core, size_of_val(send), false)
             && let Some(posting) = core.posting(print)?
         {
             let mut landing = Landing::<T>::new(send.len()).checked().expect("any bits are a value");
@@ -51,7 +51,7 @@ impl Comm {
         assert_eq!(send.len(), into.len(), "the lengths of what is sent and of the buffer");
         assert!(any_bits::<T>(), "{} has bit patterns that are no value", std::any::type_name::<T>());
         let print = Print::new::<T>("all_to_all_into", [send.len() as u64, 0], Location::caller());
-        if posting::suits_long::<T>(core, size_of_val(send))
+        if posting::suits_long::<T>(core, size_of_val(send), false)
             && let Some(posting) = core.posting(print)?
         {
             return posting.all_to_all(send, into);

@@ -39,7 +39,7 @@ impl Comm {
     pub fn broadcast_into<T: Plain>(&mut self, root: u32, buf: &mut [T]) -> Result<(), Abort> {
         let print = Print::new::<T>("broadcast_into", [root.into(), buf.len() as u64], Location::caller());
         let root = self.check_root(root);
-        if posting::suits_long::<T>(&self.core, size_of_val(buf))
+        if posting::suits_long::<T>(&self.core, size_of_val(buf), true)
             && let Some(posting) = self.core.posting(print)?
         {
             return posting.broadcast(root, buf);

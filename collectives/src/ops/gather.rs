@@ -115,7 +115,7 @@ impl Comm {
         assert_eq!(Some(all.len()), mine.len().checked_mul(core.size()), "the buffer's length, {} a rank", mine.len());
         assert!(any_bits::<T>(), "{} has bit patterns that are no value", std::any::type_name::<T>());
         let print = Print::new::<T>("all_gather_into", [mine.len() as u64, 0], Location::caller());
-        if posting::suits_long::<T>(core, size)
+        if posting::suits_long::<T>(core, size, false)
             && let Some(posting) = core.posting(print)?
         {
             return posting.all_gather_into(mine, all);

@@ -47,7 +47,7 @@ impl Comm {
         let at = Location::caller();
         let print = Print::of_op::<T, O>("all_reduce_into", [buf.len() as u64, 0], at);
         let core = &self.core;
-        if posting::suits_long::<T>(core, size_of_val(buf))
+        if posting::suits_long::<T>(core, size_of_val(buf), true)
             && let Some(posting) = core.posting(print)?
         {
             return posting.all_reduce(buf, &op);

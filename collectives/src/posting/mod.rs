@@ -166,10 +166,12 @@ impl Posting<'_> {
     }
 }
 
-/// Whether `bytes` of values of this type go by the board: long ones only between processes. Threads copy them straight from
-/// memory to memory, once.
-pub(crate) fn suits_long<T: Plain>(core: &Core, bytes: usize) -> bool {
-    suits::<T>() && (bytes < LONG || !core.rank.transport.copies_once())
+/// Whether `bytes` of values of this type go by the board: always between processes. Among threads long ones are copied once,
+/// from memory to memory, where that is less work than the board's pipeline: with `pipelined` (broadcast, all_reduce) only if
+/// ranks have no cores of their own and would sleep at every slot.
+pub(crate) fn suits_long<T: Plain>(core: &Core, bytes: usize, pipelined: bool) -> bool {
+    let transport = &core.rank.transport;
+    suits::<T>() && (bytes < LONG || !transport.copies_once() || (pipelined && transport.spins() > 0))
 }
 
 /// Whether calls on values of this type can go by a board: they are read where they lie, so that any bits must do.

@@ -136,6 +136,10 @@ impl Job {
     }
 
     pub(crate) fn enter(&self, me: u32, call: &Call, members: &[u32]) -> Result<(), Abort> {
+        self.meet(me, call, members.len(), false)
+    }
+
+    fn meet(&self, me: u32, call: &Call, members: usize, late: bool) -> Result<(), Abort> {
         let mut state = self.lock();
         if let Some(abort) = &state.abort {
             return Err(abort.clone());
@@ -143,12 +147,16 @@ impl Job {
         let first = (me, call.print, call.rolling);
         let meeting = state.meetings.entry((call.comm, call.seq)).or_insert(Meeting { first, begun: 0 });
         let (other, print, rolling) = meeting.first;
-        if (print.hash(), rolling) != (call.print.hash(), call.rolling) {
-            let calls = [(me, call.print.text()), (other, print.text())];
+        // On a board, a rank that was elsewhere before is found with the name of that call.
+        let same = print.hash() == call.print.hash() && (late || rolling == call.rolling);
+        if !same {
+            let earlier =
+                if print.hash() == call.print.hash() { " too, but an earlier call of it differed" } else { "" };
+            let calls = [(me, call.print.text()), (other, print.text() + earlier)];
             return Err(self.raise(&mut state, Abort::new(Cause::Mismatch { host: host().into(), calls })));
         }
         meeting.begun += 1;
-        if meeting.begun == members.len() {
+        if meeting.begun == members {
             state.meetings.remove(&(call.comm, call.seq));
         }
         Ok(())
@@ -171,7 +179,7 @@ impl Job {
     }
 
     pub(crate) fn enter_late(&self, me: u32, call: &Call) -> Result<Late<'_>, Abort> {
-        self.enter(me, call, &vec![0; self.bells.len()])?;
+        self.meet(me, call, self.bells.len(), true)?;
         Ok(Late { job: self, key: (call.comm, call.seq) })
     }
 
