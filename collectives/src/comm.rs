@@ -88,7 +88,7 @@ impl Comm {
         self.with_split(color, f)
     }
 
-    /// The lowest rank of this rank's host. Collective.
+    /// The lowest rank of this rank's host. Collective; for the runtime, `at` is the place of the call.
     ///
     /// # Errors
     /// The job's abort.

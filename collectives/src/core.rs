@@ -107,7 +107,7 @@ impl Core {
     /// One blob of each rank to every rank, in their order. ⌈log₂ p⌉ messages a rank.
     pub(crate) fn all_blobs(&self, print: Print, mine: Vec<u8>) -> Result<Vec<Vec<u8>>, Abort> {
         if let Some(posting) = self.posting(print)? {
-            return posting.all_gather(mine);
+            return posting.all_gather(&mine);
         }
         let mut blobs: Blobs = vec![None; self.size()];
         blobs[self.me] = Some(mine);

@@ -5,28 +5,31 @@
 //! or works in `par`, `each` or a sweep.
 
 use crate::algo::{Move, Piece, Step, binomial, direct, dissemination};
-use crate::borrow::invalid;
 use crate::check::Print;
 use crate::core::Core;
 use crate::flow::{Blobs, Cargo};
-use crate::ops::slices;
+use crate::ops::{bytes, parts, slices, values};
 use crate::pending::Pending;
-use crate::transport::memory::decode;
 use crate::{Abort, Comm, Op, Parts, Plain};
 use std::panic::Location;
 
-/// Values of one blob.
-fn values<T: Plain>(core: &Core, print: &Print, blob: Option<Vec<u8>>) -> Result<Vec<T>, Abort> {
-    decode(&blob.expect("a blob that was due has come")).map_err(|i| invalid::<T>(core, print, i))
+/// A blob that was due.
+fn landed(blob: Option<Vec<u8>>) -> Vec<u8> {
+    blob.expect("a blob that was due has come")
 }
 
-/// Values of several blobs, a part each.
-fn parts<T: Plain>(
+/// Each blob's values.
+fn all_values<T: Plain>(
     core: &Core,
     print: &Print,
     blobs: impl Iterator<Item = Option<Vec<u8>>>,
-) -> Result<Parts<T>, Abort> {
-    blobs.map(|blob| values(core, print, blob)).collect::<Result<_, _>>().map(Parts::of)
+) -> Result<Vec<Vec<T>>, Abort> {
+    blobs.map(|blob| values(core, print, &landed(blob))).collect()
+}
+
+/// Each blob's values, a part each.
+fn all_parts<T: Plain>(core: &Core, print: &Print, blobs: Blobs) -> Result<Parts<T>, Abort> {
+    parts(core, print, &blobs.into_iter().map(landed).collect::<Vec<_>>())
 }
 
 /// Vectors of equal length, combined element by element in their order.
@@ -35,10 +38,6 @@ fn fold<T: Plain, O: Op<T>>(parts: impl IntoIterator<Item = Vec<T>>, op: &O) -> 
         op.combine_all(&mut left, &right, false);
         left
     })
-}
-
-fn bytes<T: Plain>(values: &[T]) -> Vec<u8> {
-    bytemuck::cast_slice(values).to_vec()
 }
 
 impl Comm {
@@ -81,7 +80,7 @@ impl Comm {
         let (me, at) = (self.core.me, self.check_root(root));
         let steps = binomial::broadcast(me, at, self.core.size(), Piece::Blob(0));
         let blobs = vec![(me == at).then(|| bytes(&values_of_root))];
-        self.begin(print, steps, blobs, move |core, mut blobs| values(core, &print, blobs[0].take()))
+        self.begin(print, steps, blobs, move |core, mut blobs| values(core, &print, &landed(blobs[0].take())))
     }
 
     /// Starts a [`gather_v`](Comm::gather_v). Collective; one message from each rank straight to the root.
@@ -96,7 +95,7 @@ impl Comm {
         let steps = direct::with_root(me, at, self.core.size(), true);
         let blobs = self.own_blob(bytes(&mine));
         self.begin(print, steps, blobs, move |core, blobs| {
-            (me == at).then(|| parts(core, &print, blobs.into_iter())).transpose()
+            (me == at).then(|| all_parts(core, &print, blobs)).transpose()
         })
     }
 
@@ -117,7 +116,7 @@ impl Comm {
             blobs = parts.iter().map(|part| Some(bytes(part))).collect();
         }
         let steps = direct::with_root(me, at, size, false);
-        self.begin(print, steps, blobs, move |core, mut blobs| values(core, &print, blobs[me].take()))
+        self.begin(print, steps, blobs, move |core, mut blobs| values(core, &print, &landed(blobs[me].take())))
     }
 
     /// Starts an [`all_gather_v`](Comm::all_gather_v). Collective; ⌈log₂ p⌉ messages a rank (Bruck's algorithm).
@@ -127,7 +126,7 @@ impl Comm {
         let print = Print::new::<T>("start_all_gather", [0; 2], Location::caller());
         let steps = dissemination::all_gather(self.core.me, self.core.size());
         let blobs = self.own_blob(bytes(&mine));
-        self.begin(print, steps, blobs, move |core, blobs| parts(core, &print, blobs.into_iter()))
+        self.begin(print, steps, blobs, move |core, blobs| all_parts(core, &print, blobs))
     }
 
     /// Starts a [`reduce_into`](Comm::reduce_into) of an owned buffer, of the same length on all ranks; `None` elsewhere than on
@@ -146,8 +145,7 @@ impl Comm {
             if me != at {
                 return Ok(None);
             }
-            let all: Result<Vec<Vec<T>>, Abort> = blobs.into_iter().map(|b| values(core, &print, b)).collect();
-            Ok(fold(all?, &op))
+            Ok(fold(all_values(core, &print, blobs.into_iter())?, &op))
         })
     }
 
@@ -192,9 +190,7 @@ impl Comm {
         let steps = dissemination::all_gather(self.core.me, self.core.size());
         let blobs = self.own_blob(bytes(buf));
         self.begin(print, steps, blobs, move |core, blobs| {
-            let all: Result<Vec<Vec<T>>, Abort> =
-                blobs.into_iter().take(count).map(|b| values(core, &print, b)).collect();
-            Ok(result(fold(all?, &op)))
+            Ok(result(fold(all_values(core, &print, blobs.into_iter().take(count))?, &op)))
         })
     }
 
@@ -208,7 +204,7 @@ impl Comm {
     pub fn start_all_to_all<T: Plain>(&mut self, parts_to: Vec<Vec<T>>) -> Pending<Parts<T>> {
         let print = Print::new::<T>("start_all_to_all", [0; 2], Location::caller());
         let outgoing = parts_to.iter().map(|part| bytes(part)).collect();
-        self.start_exchange(print, outgoing, move |core, blobs| parts(core, &print, blobs.into_iter()))
+        self.start_exchange(print, outgoing, move |core, blobs| all_parts(core, &print, blobs))
     }
 
     /// Starts a [`reduce_scatter`](Comm::reduce_scatter) of an owned buffer. Collective; p − 1 messages a rank, each slice
@@ -220,8 +216,7 @@ impl Comm {
         let slice = slices(buf.len(), self.core.size());
         let outgoing = (0..self.core.size()).map(|q| bytes(&buf[slice(q)])).collect();
         self.start_exchange(print, outgoing, move |core, blobs| {
-            let all: Result<Vec<Vec<T>>, Abort> = blobs.into_iter().map(|b| values(core, &print, b)).collect();
-            Ok(fold(all?, &op).expect("at least this rank"))
+            Ok(fold(all_values(core, &print, blobs.into_iter())?, &op).expect("at least this rank"))
         })
     }
 

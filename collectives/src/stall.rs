@@ -67,6 +67,7 @@ impl Patience {
         TICK.min(self.next)
     }
 
+    /// The wait so far. (Among threads the roll-call has its own clock.)
     #[cfg_attr(not(feature = "mpi"), allow(dead_code))]
     pub(crate) fn waited(&self) -> Duration {
         self.waited

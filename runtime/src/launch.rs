@@ -94,7 +94,7 @@ impl Launch {
             .and_then(|threads| Ok(Wish { threads: threads.map(|n| n as usize), pin: pin?, ..Wish::default() }));
         let stall = var("PHYSALIA_STALL")
             .map_or(Ok(Stall::default()), |text| Stall::parse(&text).map_err(|why| format!("PHYSALIA_STALL={why}")));
-        let stall = board.and(stall);
+        let stall = board.and(stall); // the board itself is asked for where it is made; a typo is refused here
         Launch { ranks: number("PHYSALIA_RANKS"), wish, stall, grace: Duration::from_secs(5) }
     }
 

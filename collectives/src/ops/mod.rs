@@ -25,7 +25,7 @@ use crate::plain::{Parts, Plain};
 use crate::transport::memory::decode;
 
 /// The values in each rank's blob.
-fn values<T: Plain>(core: &Core, print: &Print, blob: &[u8]) -> Result<Vec<T>, Abort> {
+pub(crate) fn values<T: Plain>(core: &Core, print: &Print, blob: &[u8]) -> Result<Vec<T>, Abort> {
     decode(blob).map_err(|i| invalid::<T>(core, print, i))
 }
 
@@ -35,7 +35,7 @@ fn value<T: Plain>(core: &Core, print: &Print, blob: &[u8]) -> Result<T, Abort> 
 }
 
 /// Blobs of all ranks as parts.
-fn parts<T: Plain>(core: &Core, print: &Print, blobs: &[Vec<u8>]) -> Result<Parts<T>, Abort> {
+pub(crate) fn parts<T: Plain>(core: &Core, print: &Print, blobs: &[Vec<u8>]) -> Result<Parts<T>, Abort> {
     let mut all = Vec::with_capacity(blobs.iter().map(Vec::len).sum::<usize>() / T::BYTES);
     let mut ends = Vec::with_capacity(blobs.len());
     for blob in blobs {
@@ -46,7 +46,7 @@ fn parts<T: Plain>(core: &Core, print: &Print, blobs: &[Vec<u8>]) -> Result<Part
 }
 
 /// The bytes of a slice.
-fn bytes<T: Plain>(values: &[T]) -> Vec<u8> {
+pub(crate) fn bytes<T: Plain>(values: &[T]) -> Vec<u8> {
     const { assert!(T::BYTES > 0) };
     bytemuck::cast_slice(values).to_vec()
 }

@@ -57,7 +57,7 @@ impl Comm {
             let (first, others) = blobs.split_first().expect("at least this rank");
             buf.copy_from_slice(&values(core, &print, first)?);
             for blob in others {
-                fold(buf, &values(core, &print, blob)?, &op);
+                op.combine_all(buf, &values(core, &print, blob)?, false);
             }
             return Ok(());
         }
@@ -157,14 +157,10 @@ impl Comm {
         let (first, others) = all.split_at(len);
         let mut sum = first.to_vec();
         if len > 0 {
-            others.chunks(len).for_each(|part| fold(&mut sum, part, op));
+            others.chunks(len).for_each(|part| op.combine_all(&mut sum, part, false));
         }
         Ok(sum)
     }
-}
-
-fn fold<T: Copy, O: Op<T>>(into: &mut [T], part: &[T], op: &O) {
-    into.iter_mut().zip(part).for_each(|(a, &b)| *a = op.combine(*a, b));
 }
 
 /// Slice r of `len` elements among `size` ranks: contiguous, equal but for one element.

@@ -72,6 +72,7 @@ struct Exchange<'c> {
     call: Call,
     /// Sender, number, content.
     came: Vec<(usize, u32, Vec<u8>)>,
+    /// Under way; among threads nothing is, a message is there or not.
     #[cfg_attr(not(feature = "mpi"), allow(dead_code))]
     coming: Vec<(Key, u64)>,
     unanswered: Vec<Key>,

@@ -5,6 +5,7 @@ use crate::failure::Abort;
 use crate::plain::Plain;
 use crate::transport::board::ROOM;
 use crate::transport::memory::Landing;
+use std::ops::Range;
 
 impl Posting<'_> {
     /// Everybody has come.
@@ -17,83 +18,59 @@ impl Posting<'_> {
     }
 
     /// Everybody's bytes, in the order of ranks.
-    pub(crate) fn all_gather(self, mine: Vec<u8>) -> Result<Vec<Vec<u8>>, Abort> {
-        let chunk = |len: usize, k: u64| chunk(len, ROOM, k);
-        self.post(0, mine.len(), &[&mine[chunk(mine.len(), 0)]])?;
-        self.read(0, self.others())?;
-        let total =
-            |m: usize| if m == self.board.me { mine.len() } else { self.board.total(m, self.before + 1) as usize };
-        let totals: Vec<usize> = (0..self.board.members).map(total).collect();
-        let steps = totals.iter().map(|&t| chunks(t, ROOM)).max().unwrap_or(1);
-        let mut all: Vec<Vec<u8>> = totals.iter().map(|&t| vec![0; t]).collect();
-        for k in 0..steps {
-            if k + 1 < steps {
-                self.post(k + 1, mine.len(), &[&mine[chunk(mine.len(), k + 1)]])?;
-            }
-            self.read(k, self.others())?;
-            for m in self.others() {
-                let range = chunk(totals[m], k);
-                self.board.load((m, self.before + 1 + k, range.len(), 0), &mut all[m][range], totals[m]);
-            }
-            self.through(k);
-        }
-        all[self.board.me] = mine;
-        self.end(steps);
-        Ok(all)
+    pub(crate) fn all_gather(self, mine: &[u8]) -> Result<Vec<Vec<u8>>, Abort> {
+        let (all, ends) = self.all_values(mine)?;
+        let starts = std::iter::once(&0).chain(&ends);
+        Ok(starts.zip(&ends).map(|(&start, &end)| all[start..end].to_vec()).collect())
     }
 
     /// Everybody's values, of equal length, in the order of ranks. Any bits must be a `T`.
     pub(crate) fn all_gather_into<T: Plain>(self, mine: &[T], all: &mut [T]) -> Result<(), Abort> {
-        let (me, room, len) = (self.board.me, ROOM / T::BYTES, mine.len());
-        let post = |k: u64| self.post(k, len, &[bytemuck::cast_slice(&mine[chunk(len, room, k)])]);
-        let steps = chunks(len, room);
-        let whole = size_of_val(all);
-        all[me * len..(me + 1) * len].copy_from_slice(mine);
-        post(0)?;
+        let len = mine.len();
+        self.post_chunk(mine, 0)?;
+        self.gather(mine, |m| m * len..(m + 1) * len, all)
+    }
+
+    /// Everybody's values, in the order of ranks, and where each rank's end. Any bits must be a `T`.
+    pub(crate) fn all_values<T: Plain>(self, mine: &[T]) -> Result<(Vec<T>, Vec<usize>), Abort> {
+        self.post_chunk(mine, 0)?;
+        self.read(0, self.others())?; // with the lengths
+        let mut ends = Vec::with_capacity(self.board.members);
+        for m in 0..self.board.members {
+            let own = m == self.board.me;
+            let len = if own { mine.len() } else { self.board.total(m, self.before + 1) as usize };
+            ends.push(ends.last().unwrap_or(&0) + len);
+        }
+        let mut all = Landing::<T>::new(ends[ends.len() - 1]).checked().expect("any bits are a value");
+        self.gather(mine, |m| if m == 0 { 0 } else { ends[m - 1] }..ends[m], &mut all)?;
+        Ok((all, ends))
+    }
+
+    fn post_chunk<T: Plain>(&self, mine: &[T], k: u64) -> Result<(), Abort> {
+        let part = &mine[chunk(mine.len(), ROOM / T::BYTES, k)];
+        self.post(k, mine.len(), &[bytemuck::cast_slice(part)])
+    }
+
+    /// Everybody's values, each rank's at its place in `all`. The first chunk has been posted.
+    fn gather<T: Plain>(self, mine: &[T], place: impl Fn(usize) -> Range<usize>, all: &mut [T]) -> Result<(), Abort> {
+        let (room, whole) = (ROOM / T::BYTES, size_of_val(all));
+        let steps = (0..self.board.members).map(|m| chunks(place(m).len(), room)).max().unwrap_or(1);
+        all[place(self.board.me)].copy_from_slice(mine);
         for k in 0..steps {
             if k + 1 < steps {
-                post(k + 1)?;
+                self.post_chunk(mine, k + 1)?;
             }
             self.read(k, self.others())?;
-            let range = chunk(len, room, k);
             for m in self.others() {
+                let part = &mut all[place(m)];
+                let range = chunk(part.len(), room, k);
                 let at = (m, self.before + 1 + k, range.len() * T::BYTES, 0);
-                self.board.load(at, &mut all[m * len + range.start..m * len + range.end], whole);
+                self.board.load(at, &mut part[range], whole);
             }
             self.through(k);
         }
         self.end(steps);
         Ok(())
-    }
-
-    /// Everybody's values, in the order of ranks, and where each rank's end. Any bits must be a `T`.
-    pub(crate) fn all_values<T: Plain>(self, mine: &[T]) -> Result<(Vec<T>, Vec<usize>), Abort> {
-        let (me, room) = (self.board.me, ROOM / T::BYTES);
-        let post = |k: u64| self.post(k, mine.len(), &[bytemuck::cast_slice(&mine[chunk(mine.len(), room, k)])]);
-        post(0)?;
-        self.read(0, self.others())?;
-        let len = |m: usize| if m == me { mine.len() } else { self.board.total(m, self.before + 1) as usize };
-        let lens: Vec<usize> = (0..self.board.members).map(len).collect();
-        let mut ends = lens.clone();
-        (1..ends.len()).for_each(|m| ends[m] += ends[m - 1]);
-        let steps = lens.iter().map(|&len| chunks(len, room)).max().unwrap_or(1);
-        let mut all = Landing::<T>::new(ends[ends.len() - 1]).checked().expect("any bits are a value");
-        let whole = size_of_val(&*all);
-        all[ends[me] - mine.len()..ends[me]].copy_from_slice(mine);
-        for k in 0..steps {
-            if k + 1 < steps {
-                post(k + 1)?;
-            }
-            self.read(k, self.others())?;
-            for m in self.others() {
-                let (range, start) = (chunk(lens[m], room, k), ends[m] - lens[m]);
-                let at = (m, self.before + 1 + k, range.len() * T::BYTES, 0);
-                self.board.load(at, &mut all[start + range.start..start + range.end], whole);
-            }
-            self.through(k);
-        }
-        self.end(steps);
-        Ok((all, ends))
     }
 
     /// The root's values in everybody's buffer of equal length. Any bits must be a `T`.

@@ -108,7 +108,8 @@ pub(crate) struct Notice {
     pub bytes: Vec<u8>,
 }
 
-/// How a wait went that was not ended by the job's end.
+/// How a wait went that was not ended by the job's end. Only processes have more to say than `Shortly`: among threads the
+/// transport sees who waits for whom, and tells it by itself. So without MPI the others are never made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Waited {
     /// Look again.
@@ -116,7 +117,7 @@ pub(crate) enum Waited {
     /// Long enough that others should see it.
     #[cfg_attr(not(feature = "mpi"), allow(dead_code))]
     Known(Duration),
-    /// For long now: ask what the others wait for. (Among threads the transport knows by itself, and says it.)
+    /// For long now: ask what the others wait for.
     #[cfg_attr(not(feature = "mpi"), allow(dead_code))]
     Long(Duration),
     /// As long as is to be told, or ended.
