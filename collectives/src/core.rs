@@ -4,14 +4,16 @@
 //! the core, so it does not matter what the program swaps, forgets or drops. `Rc` also makes all of them `!Send + !Sync`: a
 //! collective inside a parallel closure does not compile.
 
-use crate::algo::dissemination;
+use crate::algo::hosts::Hosts;
+use crate::algo::model::{Algorithm, Case, Collective, Order};
+use crate::algo::{dissemination, ways};
 use crate::check::{Print, roll};
 use crate::failure::Abort;
 use crate::flow::{Blobs, Cargo, Flow};
 use crate::local;
 use crate::rank::Rank;
 use crate::transport::Call;
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 
 /// The communicator of all ranks.
@@ -28,6 +30,7 @@ pub(crate) struct Core {
     ended: Cell<bool>,
     /// Its members are all ranks of the job that the process runs.
     whole: bool,
+    hosts: OnceCell<Hosts>,
 }
 
 impl Core {
@@ -38,8 +41,10 @@ impl Core {
     }
 
     fn new(rank: Rc<Rank>, id: u64, members: Rc<[u32]>, me: usize, whole: bool) -> Rc<Core> {
-        let (seq, rolling, ended) = (Cell::new(0), Cell::new(id), Cell::new(false));
-        Rc::new(Core { rank, id, members, me, seq, rolling, ended, whole })
+        // Ranks that were asked for different schedules would miss each other's messages: their histories differ at once.
+        let rolling = Cell::new(id ^ rank.schedules.fingerprint());
+        let (seq, ended) = (Cell::new(0), Cell::new(false));
+        Rc::new(Core { rank, id, members, me, seq, rolling, ended, whole, hosts: OnceCell::new() })
     }
 
     /// The communicator of the members of one color, named by where it came from: the same on all of them without a
@@ -57,6 +62,19 @@ impl Core {
     /// Whether all ranks of the job know what all members know.
     pub(crate) fn is_whole(&self) -> bool {
         self.whole
+    }
+
+    /// What the choice of a schedule depends on. `from_0`: it has no root, or rank 0.
+    pub(crate) fn case(&self, bytes: usize, order: Order, from_0: bool) -> Case<'_> {
+        let hosts = self.hosts.get_or_init(|| {
+            let host_of: Vec<u32> = self.members.iter().map(|&member| self.rank.host_of(member)).collect();
+            Hosts::new(&host_of)
+        });
+        Case { size: self.size(), bytes, order, from_0, hosts }
+    }
+
+    pub(crate) fn choose(&self, what: Collective, case: &Case<'_>) -> Algorithm {
+        self.rank.schedules.choose(what, case)
     }
 
     pub(crate) fn next_seq(&self) -> u64 {
@@ -120,7 +138,8 @@ impl Core {
         if let Some(posting) = self.posting(print)? {
             return posting.barrier();
         }
-        let steps = dissemination::barrier(self.me, self.size());
+        let case = self.case(0, Order::Any, true);
+        let steps = ways::barrier(self.choose(Collective::Barrier, &case), &case, self.me);
         self.run(print, Cargo { steps, ..Cargo::default() }).map(drop)
     }
 
@@ -159,7 +178,7 @@ impl Drop for Settle<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::algo::{Move, Piece, Step};
+    use crate::algo::{Local, Piece, Step};
     use crate::transport::memory::Memory;
     use crate::transport::{Key, Pulled, Transport, Want, threads};
     use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -179,8 +198,7 @@ mod tests {
         let job = threads::Job::new(2, false, Default::default());
         let core = core_of(&job, 0);
         let len = 100_000; // long enough to be lent, not copied
-        let sends = vec![Move::new(1, Piece::Span { memory: 0, start: 0, len })];
-        let steps = vec![Step { sends, recvs: vec![], combine: true }];
+        let steps = vec![Step::send(1, Piece::span(0, 0..len)).and_then(Local::Combine)];
         let memory = vec![Memory::source(vec![7u8; len])];
         let combine: crate::flow::Combine = Box::new(|_| panic!("in between"));
         let cargo = Cargo { steps, memory, combine: Some(combine), ..Cargo::default() };
@@ -200,7 +218,7 @@ mod tests {
         let print = print();
         let side = |rank: u32, len: usize| {
             let core = core_of(&job, rank);
-            let piece = Piece::Span { memory: 0, start: 0, len };
+            let piece = Piece::span(0, 0..len);
             let step = if rank == 0 { Step::send(1, piece) } else { Step::recv(0, piece) };
             let cargo = Cargo { steps: vec![step], memory: vec![Memory::source(vec![7u8; len])], ..Cargo::default() };
             core.run(print, cargo).map(drop).unwrap_err().to_string()

@@ -4,12 +4,12 @@
 //! or withdrawn, a transport may use its memory, so a flow with lent memory is only ever made where a frame makes sure of
 //! one or the other (`borrow.rs`). Flows with owned memory may be forgotten: the rank's table keeps them until they land.
 
-use crate::algo::{Counter, Move, Piece, Step};
+use crate::algo::{Counter, Local, Move, Part, Piece, Step};
 use crate::failure::Abort;
 use crate::rank::Rank;
 #[cfg(feature = "mpi")]
 use crate::transport::Landed;
-use crate::transport::memory::Memory;
+use crate::transport::memory::{self, Memory, Span};
 use crate::transport::{Call, Key, Payload, Pulled, Ticket, Want};
 use serde::{Deserialize, Serialize};
 use std::rc::Rc;
@@ -17,6 +17,8 @@ use std::rc::Rc;
 pub(crate) type Blobs = Vec<Option<Vec<u8>>>;
 /// The flow's own code between two steps.
 pub(crate) type Combine = Box<dyn FnMut(&mut Blobs)>;
+/// Combines elements (the first) with others, on whose left they are or on whose right, in the place of the others.
+pub(crate) type Fold = Box<dyn FnMut(Span, Span, bool)>;
 
 pub(crate) struct Flow {
     pub call: Call,
@@ -27,6 +29,7 @@ pub(crate) struct Flow {
     pub memory: Vec<Memory>,
     pub blobs: Blobs,
     combine: Option<Combine>,
+    fold: Option<Fold>,
     waiting: Vec<Awaited>,
     sending: Vec<Sending>,
     counters: [Counter; 2],
@@ -36,6 +39,7 @@ struct Sending {
     ticket: Ticket,
     to: u32,
     tag: u32,
+    part: Option<Part>,
 }
 
 /// What a flow waits for, of one other rank.
@@ -67,11 +71,12 @@ pub(crate) struct Cargo {
     pub memory: Vec<Memory>,
     pub blobs: Blobs,
     pub combine: Option<Combine>,
+    pub fold: Option<Fold>,
 }
 
 impl Flow {
     pub(crate) fn new(call: Call, members: Rc<[u32]>, cargo: Cargo) -> Flow {
-        let Cargo { steps, memory, blobs, combine } = cargo;
+        let Cargo { steps, memory, blobs, combine, fold } = cargo;
         Flow {
             call,
             members,
@@ -81,6 +86,7 @@ impl Flow {
             memory,
             blobs,
             combine,
+            fold,
             waiting: Vec::new(),
             sending: Vec::new(),
             counters: Default::default(),
@@ -92,11 +98,21 @@ impl Flow {
         self.at == self.steps.len() && self.sending.is_empty()
     }
 
-    /// What the flow waits for now, and of which rank of the job. Its next step waits for the messages alone, its end also
-    /// for the receivers of its own.
+    /// What the flow's end waits for, and of which rank of the job: the messages of its step, and the receivers of its own.
     pub(crate) fn dues(&self) -> impl Iterator<Item = (u32, Due)> {
         let messages = self.waiting.iter().map(|w| (w.key.from, Due::Send(w.key.tag)));
         messages.chain(self.sending.iter().map(|s| (s.to, Due::Receive(s.tag))))
+    }
+
+    /// What its next step waits for: the messages of this one; if they are there, the receivers of what is to be written.
+    pub(crate) fn step_dues(&self) -> Vec<(u32, Due)> {
+        if !self.waiting.is_empty() {
+            return self.waiting.iter().map(|w| (w.key.from, Due::Send(w.key.tag))).collect();
+        }
+        let Some(step) = self.steps.get(self.at) else { return vec![] };
+        let written: Vec<Part> = if self.begun { step.works().collect() } else { step.receives().collect() };
+        let blocks = |s: &&Sending| s.part.is_some_and(|sent| written.iter().any(|part| part.overlaps(&sent)));
+        self.sending.iter().filter(blocks).map(|s| (s.to, Due::Receive(s.tag))).collect()
     }
 
     /// Whether this rank has done its part in what `rank` of the job waits for in this call.
@@ -111,23 +127,53 @@ impl Flow {
 
     /// Goes as far as it can without waiting.
     pub(crate) fn advance(&mut self, rank: &Rank) {
+        self.sending.retain(|sending| !rank.transport.sent(&sending.ticket));
         while self.at < self.steps.len() {
             if !self.begun {
+                if self.in_use(self.steps[self.at].receives()) {
+                    break;
+                }
                 self.begin_step(rank);
             }
             self.receive(rank);
-            if !self.waiting.is_empty() {
+            if !self.waiting.is_empty() || self.in_use(self.steps[self.at].works()) {
                 break;
             }
-            if self.steps[self.at].combine
-                && let Some(combine) = &mut self.combine
-            {
-                combine(&mut self.blobs);
-            }
+            // An operation of the program's that panics here leaves the flow half done, in whatever call the rank is.
+            let guard = Broken(rank);
+            self.work();
+            std::mem::forget(guard);
             self.at += 1;
             self.begun = false;
         }
         self.sending.retain(|sending| !rank.transport.sent(&sending.ticket));
+    }
+
+    /// Whether a message of ours still reads one of these.
+    fn in_use(&self, mut parts: impl Iterator<Item = Part>) -> bool {
+        !self.sending.is_empty()
+            && parts.any(|part| self.sending.iter().any(|s| s.part.is_some_and(|sent| sent.overlaps(&part))))
+    }
+
+    /// The work of this step.
+    fn work(&mut self) {
+        for work in std::mem::take(&mut self.steps[self.at].then) {
+            match work {
+                Local::Combine => self.combine.as_mut().expect("code for what has come")(&mut self.blobs),
+                Local::Fold { from, into, left } => {
+                    let [from, into] = [from, into].map(|part| self.span(part));
+                    self.fold.as_mut().expect("an operation")(from, into, left);
+                }
+                Local::Copy { from, into } => {
+                    let [from, into] = [from, into].map(|part| self.span(part));
+                    memory::copy(from, into);
+                }
+            }
+        }
+    }
+
+    fn span(&mut self, part: Part) -> Span {
+        self.memory[part.memory].span().part(part.start, part.len)
     }
 
     fn begin_step(&mut self, rank: &Rank) {
@@ -142,7 +188,8 @@ impl Flow {
                 Payload::Lent(span) => span.len(),
             });
             let ticket = rank.transport.post(rank.me, to, tag, &self.call, payload);
-            self.sending.extend(ticket.map(|ticket| Sending { ticket, to, tag }));
+            let part = if let Piece::Span(part) = piece { Some(part) } else { None };
+            self.sending.extend(ticket.map(|ticket| Sending { ticket, to, tag, part }));
         }
         for Move { peer, piece } in recvs {
             let (comm, seq) = (self.call.comm, self.call.seq);
@@ -179,7 +226,7 @@ impl Flow {
         }
         let Awaited { key, piece, .. } = &self.waiting[i];
         let want = match *piece {
-            Piece::Span { memory, start, len } => Want::Into(self.memory[memory].span().part(start, len)),
+            Piece::Span(part) => Want::Into(self.memory[part.memory].span().part(part.start, part.len)),
             _ => Want::Any,
         };
         match rank.transport.pull(rank.me, key, want, &self.call) {
@@ -201,8 +248,8 @@ impl Flow {
         match &self.waiting[i].piece {
             Piece::Empty => assert!(bytes.is_empty(), "{} bytes where none were due", bytes.len()),
             Piece::Blob(b) => self.blobs[*b] = Some(bytes),
-            Piece::Blobs(list) => unframe(&bytes, list, &mut self.blobs),
-            Piece::Span { .. } => unreachable!("spans are received in place"),
+            piece @ (Piece::Run { .. } | Piece::WithBit { .. }) => unframe(&bytes, &piece.blobs(), &mut self.blobs),
+            Piece::Span(_) => unreachable!("spans are received in place"),
         }
     }
 
@@ -211,8 +258,8 @@ impl Flow {
         match piece {
             Piece::Empty => Payload::Owned(Vec::new()),
             Piece::Blob(b) => Payload::Owned(blob(*b).to_vec()),
-            Piece::Blobs(list) => Payload::Owned(frame(list.iter().map(|&b| blob(b)))),
-            Piece::Span { memory, start, len } => Payload::Lent(self.memory[*memory].span().part(*start, *len)),
+            Piece::Run { .. } | Piece::WithBit { .. } => Payload::Owned(frame(piece.blobs().iter().map(|&b| blob(b)))),
+            Piece::Span(part) => Payload::Lent(self.span(*part)),
         }
     }
 
@@ -230,6 +277,15 @@ impl Flow {
         }
         self.waiting.clear();
         self.at = self.steps.len();
+    }
+}
+
+/// Ends the job: a flow has been left in the middle of its work.
+struct Broken<'r>(&'r Rank);
+
+impl Drop for Broken<'_> {
+    fn drop(&mut self) {
+        self.0.transport.abort(self.0.own_abort("left a collective under way"));
     }
 }
 

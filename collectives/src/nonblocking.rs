@@ -4,12 +4,16 @@
 //! They go by messages, since a board is read only by ranks that wait. A rank's messages move whenever it waits for anything,
 //! or works in `par`, `each` or a sweep.
 
-use crate::algo::{Move, Piece, Step, binomial, direct, dissemination};
+use crate::algo::model::{Algorithm, Collective};
+use crate::algo::slices;
+use crate::algo::{Move, Piece, Step, binomial, direct, dissemination, ways};
+use crate::borrow;
 use crate::check::Print;
 use crate::core::Core;
 use crate::flow::{Blobs, Cargo};
-use crate::ops::{bytes, parts, slices, values};
+use crate::ops::{bytes, parts, values};
 use crate::pending::Pending;
+use crate::transport::memory::{Memory, any_bits};
 use crate::{Abort, Comm, Op, Parts, Plain};
 use std::panic::Location;
 
@@ -48,7 +52,8 @@ impl Comm {
         blobs: Blobs,
         open: impl FnOnce(&Core, Blobs) -> Result<R, Abort> + 'static,
     ) -> Pending<R> {
-        Pending::new(&self.core, print, Cargo { steps, blobs, ..Cargo::default() }, Box::new(open))
+        let open = Box::new(move |core: &Core, blobs, _| open(core, blobs));
+        Pending::new(&self.core, print, Cargo { steps, blobs, ..Cargo::default() }, open)
     }
 
     /// A place for each rank's blob, and ours in it.
@@ -150,16 +155,27 @@ impl Comm {
     }
 
     /// Starts an [`all_reduce_into`](Comm::all_reduce_into) of an owned buffer, element by element in the order of ranks.
-    /// All ranks pass the same length. Collective; (p − 1) × length sent by each rank in ⌈log₂ p⌉ messages.
+    /// All ranks pass the same length. Collective; cost as `all_reduce_into`.
     #[track_caller]
     #[doc(alias = "MPI_Iallreduce")]
     pub fn start_all_reduce<T: Plain, O: Op<T>>(&mut self, buf: Vec<T>, op: O) -> Pending<Vec<T>> {
         let print = Print::of_op::<T, O>("start_all_reduce", [buf.len() as u64, 0], Location::caller());
-        let ranks = self.core.size();
-        self.start_prefix(print, &buf, op, ranks, |sum| sum.expect("at least this rank"))
+        let core = &self.core;
+        let case = core.case(size_of_val(&*buf), op.order(), true);
+        let how = if any_bits::<T>() { core.choose(Collective::AllReduce, &case) } else { Algorithm::Gathered };
+        if how == Algorithm::Gathered {
+            let ranks = core.size();
+            return self.start_prefix(print, &buf, op, ranks, |sum| sum.expect("at least this rank"));
+        }
+        let (steps, room) = ways::all_reduce(how, &case, core.me, buf.len());
+        let open = |_: &Core, _: Blobs, memory: Vec<Memory>| {
+            Ok(memory.into_iter().next().expect("two buffers went in").into_source())
+        };
+        Pending::new(core, print, borrow::combining_owned(steps, buf, room, op), Box::new(open))
     }
 
-    /// Starts a [`scan`](Comm::scan) of an owned buffer, element by element. Collective; cost as `start_all_reduce`.
+    /// Starts a [`scan`](Comm::scan) of an owned buffer, element by element. Collective; (p − 1) × length sent by each rank in
+    /// ⌈log₂ p⌉ messages.
     #[track_caller]
     #[doc(alias = "MPI_Iscan")]
     pub fn start_scan<T: Plain, O: Op<T>>(&mut self, buf: Vec<T>, op: O) -> Pending<Vec<T>> {
@@ -169,7 +185,7 @@ impl Comm {
     }
 
     /// Starts an [`exscan`](Comm::exscan) of an owned buffer, element by element; `None` on rank 0. Collective; cost as
-    /// `start_all_reduce`.
+    /// `start_scan`.
     #[track_caller]
     #[doc(alias = "MPI_Iexscan")]
     pub fn start_exscan<T: Plain, O: Op<T>>(&mut self, buf: Vec<T>, op: O) -> Pending<Option<Vec<T>>> {
@@ -235,7 +251,7 @@ impl Comm {
         let step = Step {
             sends: (1..size).map(|d| (me + d) % size).map(|q| Move::new(q, Piece::Blob(q))).collect(),
             recvs: (1..size).map(|d| (me + size - d) % size).map(|q| Move::new(q, Piece::Blob(size + q))).collect(),
-            combine: false,
+            then: vec![],
         };
         self.begin(print, vec![step], blobs, move |core, mut blobs| open(core, blobs.split_off(size)))
     }

@@ -6,6 +6,7 @@ use crate::Abort;
 use crate::check::Print;
 use crate::core::Core;
 use crate::flow::{Blobs, Cargo, Flow};
+use crate::transport::memory::Memory;
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -16,8 +17,8 @@ pub struct Pending<R> {
     open: Box<Open<R>>,
 }
 
-/// From the blobs that have landed to the result.
-pub(crate) type Open<R> = dyn FnOnce(&Core, Blobs) -> Result<R, Abort>;
+/// From what has landed to the result.
+pub(crate) type Open<R> = dyn FnOnce(&Core, Blobs, Vec<Memory>) -> Result<R, Abort>;
 
 impl<R> std::fmt::Debug for Pending<R> {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
@@ -39,7 +40,8 @@ impl<R> Pending<R> {
     pub fn wait(self) -> Result<R, Abort> {
         let (core, flow) = self.flight?;
         core.rank.settle(&flow)?;
-        let blobs = std::mem::take(&mut flow.borrow_mut().blobs);
-        (self.open)(&core, blobs)
+        let mut flow = flow.borrow_mut();
+        let (blobs, memory) = (std::mem::take(&mut flow.blobs), std::mem::take(&mut flow.memory));
+        (self.open)(&core, blobs, memory)
     }
 }

@@ -1,5 +1,6 @@
 //! One rank of a job, as all its communicators see it: the transport, and the table of flows under way.
 
+use crate::algo::model::Schedules;
 use crate::exit::say;
 use crate::failure::{Abort, Cause, host, seat_here, take_panic};
 use crate::flow::{Due, Flow};
@@ -21,6 +22,9 @@ pub(crate) struct Rank {
     /// All flows that are not done, of every communicator.
     flows: RefCell<Vec<Rc<RefCell<Flow>>>>,
     pub chaser: Chaser,
+    pub schedules: Schedules,
+    /// By rank of the job: a number of its host. Empty if all are on one.
+    host_of: Vec<u32>,
     /// The board of all ranks of the job, if they share a host.
     board: Option<Board>,
     sent_bytes: Cell<u64>,
@@ -31,10 +35,19 @@ thread_local!(static HERE: RefCell<Weak<Rank>> = const { RefCell::new(Weak::new(
 
 impl Rank {
     pub(crate) fn new(transport: Transport, me: u32) -> Rc<Rank> {
-        let board = transport.board(me);
+        let schedules = Schedules::from_env();
+        let size = transport.size();
+        let host_of = match schedules.hosts() {
+            Some(hosts) => (0..size).map(|r| (u64::from(r) * u64::from(hosts) / u64::from(size)) as u32).collect(),
+            None => transport.hosts(),
+        };
+        // Who asks for a schedule asks for messages.
+        let board = transport.board(me).filter(|_| schedules == Schedules::default());
         Rc::new(Rank {
             transport,
             me,
+            schedules,
+            host_of,
             called: seat_here().map_or(me, |seat| seat.rank()),
             flows: RefCell::default(),
             chaser: Chaser::default(),
@@ -47,6 +60,11 @@ impl Rank {
     /// From now on `poll_here` on this thread is for this rank.
     pub(crate) fn sit(self: &Rc<Rank>) {
         HERE.set(Rc::downgrade(self));
+    }
+
+    /// A number of the host of a rank of the job.
+    pub(crate) fn host_of(&self, rank: u32) -> u32 {
+        self.host_of.get(rank as usize).copied().unwrap_or(0)
     }
 
     pub(crate) fn count_sent(&self, bytes: usize) {

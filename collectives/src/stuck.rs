@@ -1,7 +1,8 @@
 //! Proof that ranks which are processes wait for each other: edge chasing (Chandy, Misra and Haas 1983, the AND model).
 //!
 //! A rank that waits for a flow begins no other call before the flow has ended. A flow takes its next step when *all*
-//! messages of the step have come; it ends when, besides, all its own long messages have been received. So what waits is a
+//! messages of the step have come, and those of its own that read what it is to write have been received; it ends when all its
+//! own long messages have been received. So what waits is a
 //! flow's next step or its end, and what it waits for, an *edge*, is the next step of the peer's flow of that call; or,
 //! where the peer has not begun that call, the end of the flow that the peer waits for. A cycle of edges never resolves.
 //!
@@ -56,7 +57,10 @@ struct Probe {
 pub(crate) trait Waits {
     fn call(&self) -> Call;
     fn over(&self) -> bool;
+    /// What its end waits for.
     fn dues(&self) -> Vec<(u32, Due)>;
+    /// What its next step waits for, if it has steps.
+    fn step_dues(&self) -> Vec<(u32, Due)>;
 }
 
 impl Waits for RefCell<Flow> {
@@ -68,6 +72,9 @@ impl Waits for RefCell<Flow> {
     }
     fn dues(&self) -> Vec<(u32, Due)> {
         self.borrow().dues().collect()
+    }
+    fn step_dues(&self) -> Vec<(u32, Due)> {
+        self.borrow().step_dues()
     }
 }
 
@@ -87,6 +94,9 @@ impl Waits for Watch {
     fn dues(&self) -> Vec<(u32, Due)> {
         self.missing.clone()
     }
+    fn step_dues(&self) -> Vec<(u32, Due)> {
+        vec![]
+    }
 }
 
 /// A rank's part in the chase.
@@ -101,13 +111,14 @@ impl Chaser {
     /// Begins a round: this rank has waited for long.
     pub(crate) fn ask(&self, rank: &Rank, waited: &dyn Waits) {
         self.round.set(self.round.get() + 1);
+        let step = waited.step_dues();
         for (to, due) in waited.dues() {
             let probe = Probe {
                 origin: rank.me,
                 round: self.round.get(),
                 epoch: rank.transport.epoch(rank.me),
                 call: number(waited),
-                what: if matches!(due, Due::Send(_)) { What::Step } else { What::End },
+                what: if step.contains(&(to, due)) { What::Step } else { What::End },
                 due,
                 told: String::new(),
             };
@@ -145,9 +156,8 @@ impl Chaser {
                 return;
             }
             if self.first(&probe, (call, what)) {
-                let dues = waits.dues().into_iter();
-                let edges = dues.filter(|(_, due)| what == What::End || matches!(due, Due::Send(_)));
-                edges.for_each(|(to, due)| send(rank, waits, to, Probe { due, ..probe.clone() }));
+                let edges = if what == What::End { waits.dues() } else { waits.step_dues() };
+                edges.into_iter().for_each(|(to, due)| send(rank, waits, to, Probe { due, ..probe.clone() }));
             }
         }
     }

@@ -8,7 +8,7 @@ use physalia_collectives::exit::{Alive, leave, say};
 use physalia_collectives::failure::{host, install_panic_hook, panic_message, seat_here};
 use physalia_collectives::job::{Keeper, Threads};
 use physalia_collectives::stall::Stall;
-use physalia_collectives::{Abort, Cause, Outcome};
+use physalia_collectives::{Abort, Cause, Outcome, Schedules};
 use physalia_slurm::Launcher;
 use physalia_topology::{CpuSet, Machine, Wish, sys};
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
@@ -21,7 +21,9 @@ use std::time::Duration;
 /// `PHYSALIA_THREADS` is the number of workers of each rank (all cores that a rank may use), `PHYSALIA_PIN=off` leaves them
 /// unpinned. A wait of 60 s is told on stderr, with who waits where; `PHYSALIA_STALL=10` does so after 10 s, and
 /// `PHYSALIA_STALL=600:kill` ends the job then. (What is proved never to end is ended without being asked.)
-/// `PHYSALIA_BOARD=off` lets ranks that share a host communicate by messages alone, as between hosts.
+/// `PHYSALIA_BOARD=off` lets ranks that share a host communicate by messages alone, as between hosts, and
+/// `PHYSALIA_SCHEDULE=all_reduce:ring,broadcast:chain` by the algorithms named (see [`Schedules`]), where they give the right
+/// result.
 ///
 /// The exit code is 0, or 1 if a rank failed, 2 if the job was asked for in a way that cannot be, 70 if a rank left by
 /// `exit`.
@@ -94,7 +96,11 @@ impl Launch {
             .and_then(|threads| Ok(Wish { threads: threads.map(|n| n as usize), pin: pin?, ..Wish::default() }));
         let stall = var("PHYSALIA_STALL")
             .map_or(Ok(Stall::default()), |text| Stall::parse(&text).map_err(|why| format!("PHYSALIA_STALL={why}")));
-        let stall = board.and(stall); // the board itself is asked for where it is made; a typo is refused here
+        let schedules = var("PHYSALIA_SCHEDULE").map_or(Ok(()), |text| {
+            Schedules::parse(&text).map(drop).map_err(|why| format!("PHYSALIA_SCHEDULE={text}: {why}"))
+        });
+        // Board and schedules are asked for where they are made; a typo is refused here.
+        let stall = board.and(schedules).and(stall);
         Launch { ranks: number("PHYSALIA_RANKS"), wish, stall, grace: Duration::from_secs(5) }
     }
 
@@ -302,6 +308,7 @@ mod tests {
             ("PHYSALIA_THREADS", "-1"),
             ("PHYSALIA_PIN", "1"),
             ("PHYSALIA_STALL", "soon"),
+            ("PHYSALIA_SCHEDULE", "all_reduce:round"),
         ] {
             let bad = launch(&[(name, value)]);
             let why = bad.ranks.err().or(bad.wish.err()).or(bad.stall.err()).expect("refused");

@@ -81,6 +81,19 @@ pub fn check_bad_end(body: &Body, ended: &clock::Ended) {
     }
 }
 
+/// Settings of `PHYSALIA_SCHEDULE` by which every algorithm is taken wherever it gives the right result.
+pub const SCHEDULES: [&str; 8] = [
+    "all_reduce:slices,broadcast:binomial,all_gather:direct,all_to_all:direct,reduce:slices,gather:direct,scatter:direct",
+    "all_reduce:gathered,broadcast:scatter_gather,all_gather:dissemination,all_to_all:dissemination,reduce:gathered,\
+     gather:binomial,scatter:binomial,scan:gathered",
+    "all_reduce:chain,broadcast:chain,all_gather:ring,all_to_all:pairwise,reduce:binomial,reduce_scatter:ring",
+    "all_reduce:doubling,broadcast:tree,all_gather:doubling,scan:doubling,reduce_scatter:slices",
+    "all_reduce:halving,barrier:dissemination",
+    "all_reduce:ring",
+    "hosts:2,all_reduce:hosts,broadcast:hosts,all_gather:hosts,barrier:hosts",
+    "hosts:3,all_reduce:hosts,broadcast:hosts,all_gather:hosts,barrier:hosts",
+];
+
 /// All bodies.
 pub fn all() -> Vec<Body> {
     bodies::all()

@@ -2,7 +2,7 @@
 
 use physalia::Launch;
 use physalia_tests::mutants::Mutant;
-use physalia_tests::{End, all, check_bad_end, clock};
+use physalia_tests::{End, SCHEDULES, all, check_bad_end, clock};
 use std::process::Command;
 use std::time::Duration;
 
@@ -54,6 +54,21 @@ fn all_bodies_without_a_board() {
     for ranks in ["2", "3", "8"] {
         let ended = bodies(&names, ranks, "off");
         assert_eq!((ended.code, ended.stdout.lines().count()), (Some(0), names.len()), "{ended:?}");
+    }
+}
+
+/// Every algorithm, wherever it is right.
+#[test]
+fn all_bodies_by_every_schedule() {
+    let names: Vec<&str> = all().iter().filter(|b| b.end == End::Well).map(|b| b.name).collect();
+    let some = ["reductions_of_every_order", "floats_keep_their_bits", "vectors_of_every_length"];
+    for schedule in SCHEDULES {
+        for (ranks, names) in [("4", &names[..]), ("2", &some), ("3", &some), ("7", &some), ("8", &some)] {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_bodies"));
+            command.args(names).env("PHYSALIA_RANKS", ranks).env("PHYSALIA_SCHEDULE", schedule);
+            let ended = clock::run(&mut command, Duration::from_secs(120));
+            assert_eq!((ended.code, ended.stdout.lines().count()), (Some(0), names.len()), "{schedule}: {ended:?}");
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 //! communication operations in MPICH", 2005). Ranks are counted from the root: rank v's parent is v without its lowest
 //! set bit, and its subtree are the ranks from v below v + that bit.
 
-use super::{Move, Piece, Step};
+use super::{Local, Move, Part, Piece, Step, slices};
 
 struct Place {
     parent: Option<usize>,
@@ -33,7 +33,12 @@ impl Place {
     }
 
     fn subtree(&self, v: usize, count: usize) -> Piece {
-        Piece::Blobs((v..v + count).map(|b| self.real(b)).collect())
+        Piece::Run { first: self.real(v), count, of: self.size }
+    }
+
+    /// How many ranks are in the own subtree.
+    fn count(&self) -> usize {
+        1 + self.children.iter().map(|c| c.1).sum::<usize>()
     }
 }
 
@@ -41,9 +46,9 @@ impl Place {
 pub(crate) fn broadcast(me: usize, root: usize, size: usize, piece: Piece) -> Vec<Step> {
     let place = Place::new(me, root, size);
     let mut steps: Vec<Step> = place.parent.map(|p| Step::recv(place.real(p), piece.clone())).into_iter().collect();
-    let sends: Vec<_> = place.children.iter().map(|&(c, _)| Move::new(place.real(c), piece.clone())).collect();
-    if !sends.is_empty() {
-        steps.push(Step { sends, ..Step::default() });
+    if !place.children.is_empty() {
+        let send = |step: Step, &(c, _): &(usize, usize)| step.and_send(place.real(c), piece.clone());
+        steps.push(place.children.iter().fold(Step::default(), send));
     }
     steps
 }
@@ -54,9 +59,46 @@ pub(crate) fn gather(me: usize, root: usize, size: usize) -> Vec<Step> {
     let recvs = place.children.iter().map(|&(c, n)| Move::new(place.real(c), place.subtree(c, n))).collect();
     let mut steps = vec![Step { recvs, ..Step::default() }];
     if let Some(parent) = place.parent {
-        let count = 1 + place.children.iter().map(|c| c.1).sum::<usize>();
-        steps.push(Step::send(place.real(parent), place.subtree(place.virtual_rank, count)));
+        steps.push(Step::send(place.real(parent), place.subtree(place.virtual_rank, place.count())));
     }
+    steps
+}
+
+/// Blob r of the root to every rank r.
+pub(crate) fn scatter(me: usize, root: usize, size: usize) -> Vec<Step> {
+    let place = Place::new(me, root, size);
+    let own = place.subtree(place.virtual_rank, place.count());
+    let mut steps: Vec<Step> = place.parent.map(|p| Step::recv(place.real(p), own)).into_iter().collect();
+    let sends = place.children.iter().map(|&(c, n)| Move::new(place.real(c), place.subtree(c, n))).collect();
+    steps.push(Step { sends, ..Step::default() });
+    steps
+}
+
+/// Buffer 0 of all ranks combined in the root's. Buffer 1 is room for one. Subtrees are neighbouring runs of ranks, counted
+/// from the root: from rank 0 the order of ranks is kept, although not the brackets. The others' buffers are half done.
+pub(crate) fn reduce(me: usize, root: usize, size: usize, len: usize) -> Vec<Step> {
+    let place = Place::new(me, root, size);
+    let whole = Part::of(0, 0..len);
+    let child = |&(c, _): &(usize, usize)| Step::default().and_fold(place.real(c), 1, whole, false);
+    let mut steps: Vec<Step> = place.children.iter().rev().map(child).collect(); // the nearest is the smallest
+    steps.extend(place.parent.map(|parent| Step::send(place.real(parent), Piece::Span(whole))));
+    steps
+}
+
+/// The root's buffer 0 to everyone: slices down the tree, then around the ring (Barnett, Gupta, Payne, Shuler, van de Geijn,
+/// Watts, "Interprocessor collective communication library", 1994). Each rank sends about twice its vector at most.
+pub(crate) fn scatter_gather(me: usize, root: usize, size: usize, len: usize) -> Vec<Step> {
+    let place = Place::new(me, root, size);
+    let slice = slices(len, size);
+    let run = |v: usize, count: usize| Piece::span(0, slice(v).start..slice(v + count - 1).end);
+    let v = place.virtual_rank;
+    let mut steps = vec![];
+    if let Some(parent) = place.parent {
+        steps.push(Step::recv(place.real(parent), run(v, place.count())));
+    }
+    steps.push(place.children.iter().fold(Step::default(), |step, &(c, n)| step.and_send(place.real(c), run(c, n))));
+    let ring: Vec<usize> = (0..size).map(|v| place.real(v)).collect();
+    steps.extend(super::within(&ring, super::ring::all_gather(v, size, 0, slice)));
     steps
 }
 
@@ -72,8 +114,11 @@ pub(crate) const FIRST_CHILD: usize = 2;
 pub(crate) fn merge(me: usize, size: usize) -> Vec<Step> {
     let place = Place::new(me, 0, size);
     let child = |(i, &(c, _)): (usize, &(usize, usize))| Move::new(place.real(c), Piece::Blob(FIRST_CHILD + i));
-    let mut steps =
-        vec![Step { recvs: place.children.iter().enumerate().map(child).collect(), combine: true, ..Step::default() }];
+    let mut steps = vec![Step {
+        recvs: place.children.iter().enumerate().map(child).collect(),
+        then: vec![Local::Combine],
+        ..Step::default()
+    }];
     if let Some(parent) = place.parent {
         steps.push(Step::send(place.real(parent), Piece::Blob(PART)));
     }
@@ -84,66 +129,4 @@ pub(crate) fn merge(me: usize, size: usize) -> Vec<Step> {
 /// How many blobs the flow of `merge` has.
 pub(crate) fn merge_blobs(me: usize, size: usize) -> usize {
     FIRST_CHILD + Place::new(me, 0, size).children.len()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::algo::tests::{Blobs, play};
-
-    fn levels(size: usize) -> usize {
-        size.next_power_of_two().trailing_zeros() as usize
-    }
-
-    #[test]
-    fn broadcast_reaches_everyone_once_from_any_root() {
-        for size in 1..=33 {
-            for root in [0, size / 2, size - 1] {
-                let schedules = (0..size).map(|me| broadcast(me, root, size, Piece::Blob(0))).collect();
-                let blobs = (0..size).map(|me| vec![(me == root).then(|| vec![7, 8])]).collect();
-                let (blobs, messages) = play(schedules, blobs, |_, _| ());
-                assert_eq!(messages, size - 1);
-                assert!(blobs.iter().all(|b| b[0] == Some(vec![7, 8])), "{size} ranks from {root}");
-                let most = (0..size).map(|me| Place::new(me, root, size).children.len()).max().unwrap();
-                assert!(most <= levels(size), "{most} children among {size}");
-            }
-        }
-    }
-
-    #[test]
-    fn gather_brings_everything_to_the_root() {
-        for size in 1..=33 {
-            for root in [0, size / 2, size - 1] {
-                let schedules = (0..size).map(|me| gather(me, root, size)).collect();
-                let own = |me: usize| -> Blobs { (0..size).map(|b| (b == me).then(|| vec![b as u8; b])).collect() };
-                let (blobs, messages) = play(schedules, (0..size).map(own).collect(), |_, _| ());
-                assert_eq!(messages, size - 1);
-                let all: Blobs = (0..size).map(|b| Some(vec![b as u8; b])).collect();
-                assert_eq!(blobs[root], all, "{size} ranks to {root}");
-            }
-        }
-    }
-
-    #[test]
-    fn merge_adds_every_part_once_and_tells_everyone() {
-        for size in 1..=33usize {
-            let schedules = (0..size).map(|me| merge(me, size)).collect();
-            let own = |me: usize| {
-                let mut blobs: Blobs = vec![None; merge_blobs(me, size)];
-                blobs[PART] = Some(vec![me as u8]);
-                blobs
-            };
-            let (blobs, messages) = play(schedules, (0..size).map(own).collect(), |me, blobs| {
-                let mut all: Vec<u8> = blobs.iter().flatten().flatten().copied().collect();
-                all.sort_unstable();
-                if me == 0 {
-                    blobs[RESULT] = Some(all.clone());
-                }
-                blobs[PART] = Some(all);
-            });
-            assert_eq!(messages, 2 * (size - 1));
-            let all: Vec<u8> = (0..size as u8).collect();
-            assert!(blobs.iter().all(|b| b[RESULT].as_ref() == Some(&all)), "{size} ranks");
-        }
-    }
 }

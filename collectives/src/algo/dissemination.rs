@@ -5,62 +5,46 @@
 //! In round j each rank sends what it has to the rank 2^j below and receives as much from the rank 2^j above.
 
 use super::{Piece, Step};
+use std::ops::Range;
 
 /// Blob r is rank r's; afterwards every rank has all.
 pub(crate) fn all_gather(me: usize, size: usize) -> Vec<Step> {
-    rounds(me, size, |from, count| Piece::Blobs((from..from + count).map(|b| b % size).collect()))
+    rounds(me, size, |first, count| vec![Piece::Run { first: first % size, count, of: size }])
+}
+
+/// As [`all_gather`], of parts of a buffer: `place(q)` is rank q's, one behind the other.
+pub(crate) fn all_gather_parts(
+    me: usize,
+    size: usize,
+    memory: usize,
+    place: impl Fn(usize) -> Range<usize>,
+) -> Vec<Step> {
+    rounds(me, size, |first, count| {
+        let first = first % size;
+        let run = |from: usize, to: usize| Piece::span(memory, place(from).start..place(to - 1).end);
+        if first + count <= size {
+            vec![run(first, first + count)]
+        } else {
+            vec![run(first, size), run(0, first + count - size)] // around the end
+        }
+    })
 }
 
 /// Nobody is done before everybody has begun.
 pub(crate) fn barrier(me: usize, size: usize) -> Vec<Step> {
-    rounds(me, size, |_, _| Piece::Empty)
+    rounds(me, size, |_, _| vec![Piece::Empty])
 }
 
-fn rounds(me: usize, size: usize, piece: impl Fn(usize, usize) -> Piece) -> Vec<Step> {
+fn rounds(me: usize, size: usize, pieces: impl Fn(usize, usize) -> Vec<Piece>) -> Vec<Step> {
     let mut steps = Vec::new();
     let mut have = 1;
     while have < size {
         let count = have.min(size - have);
-        let mut step = Step::send((me + size - have) % size, piece(me, count));
-        step.recvs = Step::recv((me + have) % size, piece(me + have, count)).recvs;
-        steps.push(step);
+        let (below, above) = ((me + size - have) % size, (me + have) % size);
+        let mut step = Step::default();
+        step = pieces(me, count).into_iter().fold(step, |step, piece| step.and_send(below, piece));
+        steps.push(pieces(me + have, count).into_iter().fold(step, |step, piece| step.and_recv(above, piece)));
         have += count;
     }
     steps
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::algo::tests::play;
-
-    #[test]
-    fn everyone_has_all_after_log_rounds() {
-        for size in 1..=33usize {
-            let schedules: Vec<_> = (0..size).map(|me| all_gather(me, size)).collect();
-            let rounds = size.next_power_of_two().trailing_zeros() as usize;
-            assert!(schedules.iter().all(|s| s.len() == rounds), "{size} ranks");
-            let own = |me: usize| (0..size).map(|b| (b == me).then(|| vec![b as u8; b % 3])).collect();
-            let (blobs, messages) = play(schedules, (0..size).map(own).collect(), |_, _| ());
-            assert_eq!(messages, size * rounds);
-            let all: Vec<_> = (0..size).map(|b| Some(vec![b as u8; b % 3])).collect();
-            assert!(blobs.iter().all(|b| *b == all), "{size} ranks");
-        }
-    }
-
-    #[test]
-    fn a_barrier_reaches_everyone() {
-        for size in 1..=33usize {
-            // Who has heard, directly or not, of whom: blobs stand in for the empty messages.
-            let (heard, _) =
-                play((0..size).map(|me| barrier(me, size)).collect(), (0..size).map(|_| vec![]).collect(), |_, _| ());
-            assert_eq!(heard.len(), size);
-            let mut knows: Vec<u64> = (0..size).map(|r| 1 << r).collect();
-            for round in 0..barrier(0, size).len() {
-                let from: Vec<_> = (0..size).map(|me| barrier(me, size)[round].recvs[0].peer).collect();
-                knows = (0..size).map(|me| knows[me] | knows[from[me]]).collect();
-            }
-            assert!(knows.iter().all(|&k| k == (1 << size) - 1), "{size} ranks");
-        }
-    }
 }

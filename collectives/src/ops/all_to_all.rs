@@ -1,8 +1,11 @@
 //! Every rank has something for every rank.
 
-use crate::algo::direct;
+use super::{bytes, values};
+use crate::algo::model::{Algorithm, Collective, Order};
+use crate::algo::{Step, bruck, direct};
 use crate::borrow;
 use crate::check::Print;
+use crate::flow::{Blobs, Cargo};
 use crate::posting;
 use crate::transport::memory::{Landing, any_bits};
 use crate::{Abort, Comm, Parts, Plain};
@@ -10,7 +13,8 @@ use std::panic::Location;
 
 impl Comm {
     /// Block q of `send` goes to rank q, whose result has ours as block `rank`. Blocks have equal length, the same on all
-    /// ranks. Collective; p − 1 messages a rank, each straight to its place.
+    /// ranks. Collective; p − 1 messages a rank, each straight to its place; short blocks of many ranks ⌈log₂ p⌉ messages of p / 2
+    /// blocks (Bruck's algorithm).
     ///
     /// # Errors
     /// The job's abort.
@@ -29,10 +33,43 @@ impl Comm {
             let mut landing = Landing::<T>::new(send.len()).checked().expect("any bits are a value");
             return posting.all_to_all(send, &mut landing).map(|()| landing);
         }
-        let (block, bytes) = (send.len() / ranks, size_of_val(send) / ranks);
+        let block = send.len() / ranks;
+        match self.exchange_of_blocks::<T>(send.len()) {
+            Some(steps) => {
+                let own = Some((core.me * block, core.me * block, block));
+                borrow::exchange(core, print, steps, send, send.len(), own)
+            }
+            None => self.all_to_all_in_rounds(print, send),
+        }
+    }
+
+    /// The schedule of an all-to-all of `len` values a rank, in bytes; `None`: in rounds, of blobs.
+    fn exchange_of_blocks<T: Plain>(&self, len: usize) -> Option<Vec<Step>> {
+        let (core, ranks) = (&self.core, self.core.size());
+        let bytes = len / ranks * T::BYTES;
+        let case = core.case(bytes * ranks, Order::Any, true);
         let place = |q: usize| Some(q * bytes..(q + 1) * bytes);
-        let steps = direct::exchange(core.me, ranks, place, place);
-        borrow::exchange(core, print, steps, send, send.len(), Some((core.me * block, core.me * block, block)))
+        match core.choose(Collective::AllToAll, &case) {
+            Algorithm::Dissemination => None,
+            Algorithm::Pairwise => Some(direct::pairwise(core.me, ranks, bytes)),
+            _ => Some(direct::exchange(core.me, ranks, place, place)),
+        }
+    }
+
+    /// Blocks that travel together, several times.
+    fn all_to_all_in_rounds<T: Plain>(&self, print: Print, send: &[T]) -> Result<Vec<T>, Abort> {
+        let (core, ranks, me) = (&self.core, self.core.size(), self.core.me);
+        let block = send.len() / ranks;
+        let to = |q: usize| Some(bytes(&send[q * block..(q + 1) * block]));
+        let blobs: Blobs = (0..ranks).map(|d| to((me + d) % ranks)).collect();
+        let steps = bruck::all_to_all(me, ranks);
+        let mut cargo = core.run(print, Cargo { steps, blobs, ..Cargo::default() })?;
+        let mut all = Vec::with_capacity(send.len());
+        for q in 0..ranks {
+            let blob = cargo.blobs[(me + ranks - q) % ranks].take().expect("every rank's block has come");
+            all.extend(values::<T>(core, &print, &blob)?);
+        }
+        Ok(all)
     }
 
     /// As [`all_to_all`](Comm::all_to_all), into a buffer of the same length that can be used again: without fresh memory, which
@@ -56,11 +93,14 @@ impl Comm {
         {
             return posting.all_to_all(send, into);
         }
-        let (block, bytes) = (send.len() / ranks, size_of_val(send) / ranks);
+        let Some(steps) = self.exchange_of_blocks::<T>(send.len()) else {
+            into.copy_from_slice(&self.all_to_all_in_rounds(print, send)?);
+            return Ok(());
+        };
+        let block = send.len() / ranks;
         let own = core.me * block..(core.me + 1) * block;
         into[own.clone()].copy_from_slice(&send[own]);
-        let place = |q: usize| Some(q * bytes..(q + 1) * bytes);
-        borrow::exchange_into(core, print, direct::exchange(core.me, ranks, place, place), send, into)
+        borrow::exchange_into(core, print, steps, send, into)
     }
 
     /// The first `counts[0]` values of `send` go to rank 0, the next `counts[1]` to rank 1, and so on; what each rank sends

@@ -1,7 +1,8 @@
 //! One rank's values to all.
 
 use super::value;
-use crate::algo::{Piece, binomial};
+use crate::algo::model::{Collective, Order};
+use crate::algo::{Piece, binomial, ways};
 use crate::borrow;
 use crate::check::Print;
 use crate::flow::Cargo;
@@ -27,8 +28,9 @@ impl Comm {
         value(&self.core, &print, &self.blob_from(print, at, mine)?)
     }
 
-    /// The root's values in everyone's buffer, which has the same length on all ranks. Collective; p − 1 messages in all
-    /// (binomial tree), each straight from buffer to buffer.
+    /// The root's values in everyone's buffer, which has the same length on all ranks. Collective; short ones by p − 1
+    /// messages in all (binomial tree), long ones in slices (scatter and ring: about 2 × length at each rank) or in segments
+    /// along a chain or a tree; with several hosts, one vector a host between them. Each straight from buffer to buffer.
     ///
     /// # Errors
     /// The job's abort. The buffer's content is then unspecified (but valid).
@@ -44,9 +46,10 @@ impl Comm {
         {
             return posting.broadcast(root, buf);
         }
-        let piece = Piece::Span { memory: 0, start: 0, len: size_of_val(buf) };
-        let steps = binomial::broadcast(self.core.me, root, self.core.size(), piece);
-        borrow::in_place(&self.core, print, steps, buf)
+        let (core, len) = (&self.core, size_of_val(buf));
+        let case = core.case(len, Order::Any, root == 0);
+        let steps = ways::broadcast(core.choose(Collective::Broadcast, &case), &case, core.me, root, len);
+        borrow::in_place(core, print, steps, buf)
     }
 
     /// The root's blob on all ranks.

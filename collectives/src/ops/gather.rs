@@ -1,7 +1,8 @@
 //! Every rank's values to one rank, or to all.
 
 use super::{bytes, parts, value};
-use crate::algo::{Step, binomial, direct};
+use crate::algo::model::{Collective, Order};
+use crate::algo::{scaled, ways};
 use crate::borrow;
 use crate::check::Print;
 use crate::flow::{Blobs, Cargo};
@@ -12,6 +13,8 @@ use std::panic::Location;
 
 /// Up to this many bytes of a rank's part travel with the message that tells its length.
 const ALONG: usize = 256;
+/// Parts of lengths that only their ranks know are taken for long ones: they travel once.
+pub(super) const UNKNOWN: usize = 1 << 20;
 
 impl Comm {
     /// One value of each rank, in their order, on the root; `None` elsewhere. Collective; p − 1 messages in all, ⌈log₂ p⌉
@@ -26,7 +29,7 @@ impl Comm {
     #[doc(alias = "MPI_Gather")]
     pub fn gather<T: Plain>(&mut self, root: u32, mine: T) -> Result<Option<Vec<T>>, Abort> {
         let print = Print::new::<T>("gather", [root.into(), 1], Location::caller());
-        let blobs = self.blobs_to(print, self.check_root(root), binomial::gather, bytes(&[mine]))?;
+        let blobs = self.blobs_to(print, self.check_root(root), T::BYTES, bytes(&[mine]))?;
         blobs.map(|b| parts(&self.core, &print, &b).map(Parts::into_vec)).transpose()
     }
 
@@ -42,8 +45,7 @@ impl Comm {
     #[doc(alias = "MPI_Gatherv")]
     pub fn gather_v<T: Plain>(&mut self, root: u32, mine: &[T]) -> Result<Option<Parts<T>>, Abort> {
         let print = Print::new::<T>("gather_v", [root.into(), 0], Location::caller());
-        let steps = |me, root, size| direct::with_root(me, root, size, true);
-        let blobs = self.blobs_to(print, self.check_root(root), steps, bytes(mine))?;
+        let blobs = self.blobs_to(print, self.check_root(root), UNKNOWN, bytes(mine))?;
         blobs.map(|b| parts(&self.core, &print, &b)).transpose()
     }
 
@@ -61,7 +63,8 @@ impl Comm {
     }
 
     /// The values of each rank, however many, on all. Collective; ⌈log₂ p⌉ messages a rank tell the lengths, and carry the
-    /// values too if no rank has more than 256 bytes; else each rank sends its values straight to every other.
+    /// values too if no rank has more than 256 bytes; else p − 1 parts are received by each
+    /// rank, in as many messages (straight from their ranks, or around a ring) or in ⌈log₂ p⌉.
     ///
     /// # Errors
     /// The job's abort.
@@ -88,21 +91,19 @@ impl Comm {
         }
         let mut total = 0;
         ends.iter_mut().for_each(|end| (total, *end) = (total + *end, total + *end));
-        let (core, size) = (&self.core, T::BYTES);
-        let start = |rank: usize| if rank == 0 { 0 } else { ends[rank - 1] };
-        let steps = direct::exchange(
-            core.me,
-            core.size(),
-            |_| Some(0..size_of_val(mine)),
-            |q| Some(start(q) * size..ends[q] * size),
-        );
+        let (core, me) = (&self.core, self.core.me);
+        let place = |rank: usize| if rank == 0 { 0 } else { ends[rank - 1] }..ends[rank];
         let print = Print::new::<T>("all_gather_v (values)", [total as u64, 0], at);
-        let values = borrow::exchange(core, print, steps, mine, total, Some((0, start(core.me), mine.len())))?;
+        let case = core.case(total * T::BYTES, Order::Any, true);
+        let how = core.choose(Collective::AllGather, &case);
+        let steps = scaled(ways::all_gather(how, &case, me, place), T::BYTES);
+        let values = borrow::gathered(core, print, steps, mine, total, place(me).start)?;
         Ok(Parts::new(values, ends))
     }
 
     /// Values of each rank, as many on each, in the order of ranks on all, in a buffer that can be used again. Any bits must
-    /// be a `T`, so not for `bool` and `char`. Collective; each rank sends its values straight to every other.
+    /// be a `T`, so not for `bool` and `char`. Collective; p − 1 parts received by each rank, in as many messages
+    /// (straight from their ranks, or around a ring) or in ⌈log₂ p⌉ (Bruck's algorithm, recursive doubling).
     ///
     /// # Errors
     /// The job's abort. The buffer's content is then unspecified (but valid).
@@ -120,23 +121,27 @@ impl Comm {
         {
             return posting.all_gather_into(mine, all);
         }
-        all[core.me * mine.len()..(core.me + 1) * mine.len()].copy_from_slice(mine);
-        let steps = direct::exchange(core.me, core.size(), |_| Some(0..size), |q| Some(q * size..(q + 1) * size));
-        borrow::exchange_into(core, print, steps, mine, all)
+        let len = mine.len();
+        all[core.me * len..(core.me + 1) * len].copy_from_slice(mine);
+        let case = core.case(size_of_val(all), Order::Any, true);
+        let how = core.choose(Collective::AllGather, &case);
+        let steps = ways::all_gather(how, &case, core.me, |q| q * len..(q + 1) * len);
+        borrow::in_place(core, print, scaled(steps, T::BYTES), all)
     }
 
-    /// Blobs of all ranks on the root.
+    /// Blobs of all ranks on the root; `bytes` of each, as far as all know.
     pub(crate) fn blobs_to(
         &self,
         print: Print,
         root: usize,
-        steps: impl Fn(usize, usize, usize) -> Vec<Step>,
+        bytes: usize,
         mine: Vec<u8>,
     ) -> Result<Option<Vec<Vec<u8>>>, Abort> {
         let core = &self.core;
         let mut blobs: Blobs = vec![None; core.size()];
         blobs[core.me] = Some(mine);
-        let steps = steps(core.me, root, core.size());
+        let case = core.case(bytes * core.size(), Order::Any, root == 0);
+        let steps = ways::gather(core.choose(Collective::Gather, &case), &case, core.me, root);
         let cargo = core.run(print, Cargo { steps, blobs, ..Cargo::default() })?;
         let all = || cargo.blobs.into_iter().map(|b| b.expect("every rank's blob has come")).collect();
         Ok((core.me == root).then(all))

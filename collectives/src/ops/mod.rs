@@ -13,9 +13,8 @@ mod scan;
 mod scatter;
 mod sparse;
 
-pub use op::{Addable, By, Max, Min, Op, Sum};
+pub use op::{Addable, Associative, By, Fast, Max, Min, Op, Sum};
 pub use plan::{ExchangePlan, Link};
-pub(crate) use reduce::slices;
 
 use crate::borrow::invalid;
 use crate::check::Print;

@@ -1,10 +1,18 @@
 //! Reductions: how two values become one.
 
-/// A reduction, applied in the order of ranks on every rank, so it need neither commute nor associate: same bits for the
-/// same number of ranks, on every transport and algorithm.
+use crate::algo::model::Order;
+
+/// A reduction, applied in the order of ranks, so it need neither commute nor associate: same bits for the same number of
+/// ranks, on every transport and algorithm. One that gives the same bits in another order may say so, which lets long
+/// vectors and many ranks take faster ways.
 pub trait Op<T>: 'static {
     /// `left` is of lower ranks than `right`.
     fn combine(&self, left: T, right: T) -> T;
+
+    /// What may be changed about the order without another result: nothing.
+    fn order(&self) -> Order {
+        Order::Ranks
+    }
 
     /// Element by element: `values` with `others`, of the same length, which are on the left if `left`. To be overridden
     /// only by what gives the same values faster.
@@ -23,7 +31,8 @@ pub trait Op<T>: 'static {
 /// The sum.
 ///
 /// # Panics
-/// If a sum of integers overflows.
+/// If a sum of integers overflows: of all ranks, or of those that are added on the way, and which these are depends on the
+/// number of ranks. So whatever comes out is right, and sums near the limits want a wider type.
 #[derive(Clone, Copy, Debug)]
 pub struct Sum;
 /// The smallest value; NaN if any is NaN.
@@ -37,8 +46,27 @@ pub struct Max;
 #[derive(Clone, Copy, Debug)]
 pub struct By<F>(pub F);
 
+/// An operation whose brackets may be moved, for closures that are associative: `Associative(By(…))`. The order of ranks is
+/// kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Associative<O>(pub O);
+/// An operation whose order is given up for speed: for closures that are associative and commutative, and for floats whose
+/// last bits do not matter: `Fast(Sum)`. Floats then may get other bits with other numbers of ranks, but the same on all.
+#[derive(Clone, Copy, Debug)]
+pub struct Fast<O>(pub O);
+
+impl Sum {
+    /// The sum in any order: other bits for floats, in less time where ranks are many.
+    pub fn fast(self) -> Fast<Sum> {
+        Fast(self)
+    }
+}
+
 /// Numbers with a sum that cannot go wrong in silence.
 pub trait Addable: Copy {
+    /// Whether sums are the same in any order.
+    const EXACT: bool = false;
+
     /// The sum; integers panic where it overflows.
     fn plus(self, other: Self) -> Self;
 
@@ -54,6 +82,8 @@ pub trait Addable: Copy {
 
 macro_rules! addable {
     (int $($t:ty)*) => { $(impl Addable for $t {
+        const EXACT: bool = true;
+
         fn plus(self, other: $t) -> $t {
             self.checked_add(other).unwrap_or_else(|| panic!("{self} + {other} exceeds {}", stringify!($t)))
         }
@@ -88,6 +118,10 @@ impl<T: Addable> Op<T> for Sum {
         left.plus(right)
     }
 
+    fn order(&self) -> Order {
+        if T::EXACT { Order::Any } else { Order::Ranks }
+    }
+
     fn combine_all(&self, values: &mut [T], others: &[T], left: bool) {
         T::plus_all(values, others, left);
     }
@@ -97,11 +131,19 @@ impl<T: PartialOrd> Op<T> for Min {
     fn combine(&self, left: T, right: T) -> T {
         if right < left || unordered(&right) { right } else { left }
     }
+
+    fn order(&self) -> Order {
+        Order::Brackets // the last NaN, or the first of equal ones
+    }
 }
 
 impl<T: PartialOrd> Op<T> for Max {
     fn combine(&self, left: T, right: T) -> T {
         if right > left || unordered(&right) { right } else { left }
+    }
+
+    fn order(&self) -> Order {
+        Order::Brackets // the last NaN, or the first of equal ones
     }
 }
 
@@ -115,6 +157,26 @@ impl<T, F: Fn(T, T) -> T + 'static> Op<T> for By<F> {
         (self.0)(left, right)
     }
 }
+
+macro_rules! freer {
+    ($($wrapper:ident: $order:ident;)*) => { $(impl<T, O: Op<T>> Op<T> for $wrapper<O> {
+        fn combine(&self, left: T, right: T) -> T {
+            self.0.combine(left, right)
+        }
+
+        fn order(&self) -> Order {
+            self.0.order().max(Order::$order)
+        }
+
+        fn combine_all(&self, values: &mut [T], others: &[T], left: bool)
+        where
+            T: Copy,
+        {
+            self.0.combine_all(values, others, left);
+        }
+    })* };
+}
+freer!(Associative: Brackets; Fast: Any;);
 
 #[cfg(test)]
 mod tests {

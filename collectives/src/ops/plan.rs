@@ -76,12 +76,12 @@ impl Comm {
         let moves = |links: &[Link], starts: &[usize], memory| {
             let width = T::BYTES;
             let span = |(i, l): (usize, &Link)| {
-                let piece = Piece::Span { memory, start: starts[i] * width, len: l.len * width };
+                let piece = Piece::span(memory, starts[i] * width..(starts[i] + l.len) * width);
                 (l.rank != me).then(|| Move::new(l.rank as usize, piece))
             };
             links.iter().enumerate().filter_map(span).collect::<Vec<_>>()
         };
-        let steps = vec![Step { sends: moves(sends, &out, FROM), recvs: moves(recvs, &into, INTO), combine: false }];
+        let steps = vec![Step { sends: moves(sends, &out, FROM), recvs: moves(recvs, &into, INTO), then: vec![] }];
         let zeros = |len: usize| Landing::<T>::new(len).checked().expect("any bits are a value");
         Ok(ExchangePlan {
             core: self.core.clone(),

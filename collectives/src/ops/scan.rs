@@ -1,13 +1,17 @@
 //! Reductions over the ranks up to each rank.
 
 use super::{bytes, value};
+use crate::algo::doubling;
+use crate::algo::model::{Algorithm, Collective};
+use crate::borrow;
 use crate::check::Print;
+use crate::transport::memory::any_bits;
 use crate::{Abort, Comm, Op, Plain};
 use std::panic::Location;
 
 impl Comm {
     /// The values of ranks 0 to this one, combined in their order. Collective; ⌈log₂ p⌉ messages a rank, (p − 1) values
-    /// sent by each.
+    /// sent by each, or one a message if the operation's brackets may be moved (recursive doubling).
     ///
     /// # Errors
     /// The job's abort.
@@ -32,8 +36,17 @@ impl Comm {
     }
 
     fn prefix<T: Plain, O: Op<T>>(&self, print: Print, mine: T, op: O, count: usize) -> Result<Option<T>, Abort> {
-        let blobs = self.core.all_blobs(print, bytes(&[mine]))?;
-        let first: Result<Vec<T>, Abort> = blobs[..count].iter().map(|b| value(&self.core, &print, b)).collect();
+        let core = &self.core;
+        let case = core.case(T::BYTES, op.order(), true);
+        if any_bits::<T>() && core.choose(Collective::Scan, &case) == Algorithm::Doubling {
+            let exclusive = count == core.me;
+            let steps = doubling::scan(core.me, core.size(), 1, exclusive);
+            let mut own = [mine];
+            let rooms = borrow::combining(core, print, steps, &mut own, 2, op)?;
+            return Ok(if exclusive { Some(rooms[1]).filter(|_| count > 0) } else { Some(own[0]) });
+        }
+        let blobs = core.all_blobs(print, bytes(&[mine]))?;
+        let first: Result<Vec<T>, Abort> = blobs[..count].iter().map(|b| value(core, &print, b)).collect();
         Ok(first?.into_iter().reduce(|a, b| op.combine(a, b)))
     }
 }

@@ -1,15 +1,17 @@
 //! One rank's values dealt out to all.
 
+use super::gather::UNKNOWN;
 use super::{bytes, value, values};
-use crate::algo::direct;
+use crate::algo::model::{Collective, Order};
+use crate::algo::ways;
 use crate::check::Print;
 use crate::flow::{Blobs, Cargo};
 use crate::{Abort, Comm, Plain};
 use std::panic::Location;
 
 impl Comm {
-    /// Value r of the root to each rank r. The root passes one value a rank; what others pass is ignored. Collective; one
-    /// message from the root straight to each rank.
+    /// Value r of the root to each rank r. The root passes one value a rank; what others pass is ignored. Collective; p − 1
+    /// messages in all, ⌈log₂ p⌉ from the root (binomial tree), or one straight to each rank.
     ///
     /// # Errors
     /// The job's abort.
@@ -25,7 +27,7 @@ impl Comm {
             assert_eq!(all.len(), self.core.size(), "values to scatter, one a rank");
             all.chunks(1).map(bytes).collect()
         });
-        value(&self.core, &print, &self.blob_of(print, root, blobs)?)
+        value(&self.core, &print, &self.blob_of(print, root, T::BYTES, blobs)?)
     }
 
     /// Part r of the root, of any length, to each rank r. Collective; one message from the root straight to each rank.
@@ -44,7 +46,7 @@ impl Comm {
             assert_eq!(parts.len(), self.core.size(), "parts to scatter, one a rank");
             parts.iter().map(|part| bytes(part)).collect()
         });
-        values(&self.core, &print, &self.blob_of(print, root, blobs)?)
+        values(&self.core, &print, &self.blob_of(print, root, UNKNOWN, blobs)?)
     }
 
     fn parts_of_root(&self, root: u32, blobs: impl FnOnce() -> Vec<Vec<u8>>) -> Blobs {
@@ -55,9 +57,10 @@ impl Comm {
         }
     }
 
-    fn blob_of(&self, print: Print, root: u32, blobs: Blobs) -> Result<Vec<u8>, Abort> {
+    fn blob_of(&self, print: Print, root: u32, bytes: usize, blobs: Blobs) -> Result<Vec<u8>, Abort> {
         let core = &self.core;
-        let steps = direct::with_root(core.me, root as usize, core.size(), false);
+        let case = core.case(bytes.saturating_mul(core.size()), Order::Any, root == 0);
+        let steps = ways::scatter(core.choose(Collective::Scatter, &case), &case, core.me, root as usize);
         let mut cargo = core.run(print, Cargo { steps, blobs, ..Cargo::default() })?;
         Ok(cargo.blobs[core.me].take().expect("our part has come"))
     }

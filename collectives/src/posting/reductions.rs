@@ -1,8 +1,9 @@
 //! Values that are combined, in the order of ranks.
 
 use super::{Posting, chunk, chunks};
+use crate::algo::slices;
 use crate::failure::Abort;
-use crate::ops::{Op, slices};
+use crate::ops::Op;
 use crate::plain::Plain;
 use crate::transport::board::ROOM;
 use std::any::Any;

@@ -56,6 +56,32 @@ impl Span {
     }
 }
 
+/// Copies between two parts of a flow's buffers, of equal length. `into` belongs to memory that is received into.
+pub(crate) fn copy(from: Span, into: Span) {
+    assert_eq!(from.len, into.len, "bytes to copy");
+    // SAFETY: both are alive, as every span of a flow's memory; what is received into is exclusive memory of the flow, and no
+    // message reads it now (`Flow::in_use`). `copy` allows them to overlap.
+    unsafe { into.ptr.copy_from(from.ptr, from.len) }
+}
+
+/// How values are combined that lie in a flow's buffers. `into` belongs to memory that is received into; any bits are a `T`.
+pub(crate) fn fold<T: Plain>(op: &impl crate::Op<T>, from: Span, into: Span, left: bool) {
+    assert!(any_bits::<T>() && from.len == into.len && from.len.is_multiple_of(T::BYTES));
+    assert!(from.ptr.cast::<T>().is_aligned() && into.ptr.cast::<T>().is_aligned());
+    let apart = from.ptr.wrapping_add(from.len) <= into.ptr || into.ptr.wrapping_add(into.len) <= from.ptr;
+    assert!(apart || from.len == 0, "values combined with themselves");
+    let count = from.len / T::BYTES;
+    if count == 0 {
+        return;
+    }
+    // SAFETY: both are alive, aligned, do not overlap, and hold values, since any bits are one. `into` is exclusive memory of
+    // the flow, and no message reads it now (`Flow::in_use`); nobody writes `from`, whose receive has landed.
+    unsafe {
+        let others = std::slice::from_raw_parts(from.ptr.cast::<T>(), count);
+        op.combine_all(std::slice::from_raw_parts_mut(into.ptr.cast::<T>(), count), others, left);
+    }
+}
+
 /// A span of bytes that the caller reads now; for copies that end before the call returns.
 pub(crate) fn span_of(bytes: &[u8]) -> Span {
     Span { ptr: bytes.as_ptr().cast_mut(), len: bytes.len() }

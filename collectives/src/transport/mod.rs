@@ -155,6 +155,20 @@ impl Transport {
         each!(self, job => job.enter(me, call, members))
     }
 
+    /// The number of ranks of the job.
+    pub(crate) fn size(&self) -> u32 {
+        each!(self, job => job.size())
+    }
+
+    /// By rank: a number of its host. Empty if all are on one.
+    pub(crate) fn hosts(&self) -> Vec<u32> {
+        match self {
+            Transport::Threads(_) => vec![],
+            #[cfg(feature = "mpi")]
+            Transport::Mpi(job) => job.hosts(),
+        }
+    }
+
     /// The board that all ranks share, if they have one. Once for each rank.
     pub(crate) fn board(&self, me: u32) -> Option<Board> {
         each!(self, job => job.board(me))

@@ -87,6 +87,8 @@ pub(crate) struct Job {
     ledger: Ledger,
     /// Until the rank takes it.
     board: RefCell<Option<Board>>,
+    /// By rank, the first rank of its host; empty if all are on one.
+    hosts: Vec<u32>,
     inbox: RefCell<HashMap<Key, Arrived>>,
     notices: RefCell<VecDeque<Notice>>,
     kept: RefCell<Vec<Kept>>,
@@ -125,12 +127,17 @@ impl Job {
     pub(crate) fn begin(stall: Stall) -> Result<Rc<Job>, String> {
         start()?;
         let wire = Wire::new();
-        let on_host = wire.size_of_host() as usize;
+        let mut hosts = wire.hosts();
+        let on_host = hosts.iter().filter(|&&host| host == hosts[wire.rank as usize]).count();
+        if on_host == hosts.len() {
+            hosts.clear();
+        }
         let board = super::mpi_board::begin(&wire, on_host);
         Ok(Rc::new(Job {
             roomy: on_host <= physalia_topology::sys::online_cpus(),
             ledger: Ledger::new(wire.rank),
             board: RefCell::new(board),
+            hosts,
             wire,
             inbox: RefCell::default(),
             notices: RefCell::default(),
@@ -150,6 +157,10 @@ impl Job {
 
     pub(crate) fn size(&self) -> u32 {
         self.wire.size
+    }
+
+    pub(crate) fn hosts(&self) -> Vec<u32> {
+        self.hosts.clone()
     }
 
     pub(crate) fn aborted(&self) -> bool {

@@ -140,19 +140,23 @@ impl Wire {
         Wire { comm, rank: rank.cast_unsigned(), size: size.cast_unsigned() }
     }
 
-    /// The number of ranks on this host. Collective.
-    pub(super) fn size_of_host(&self) -> u32 {
-        let mut size = 0;
-        // SAFETY: MPI runs; the new communicator is freed here and nobody else has it.
+    /// By rank, the first rank of its host. Collective over all processes.
+    pub(super) fn hosts(&self) -> Vec<u32> {
+        let (mut first, mut all) = (self.rank, vec![0u32; self.size as usize]);
+        // SAFETY: MPI runs; the new communicator is freed here and nobody else has it. One number goes in, and one of each
+        // rank comes out, of the type that MPI is told.
         unsafe {
             let mut host = ffi::RSMPI_COMM_NULL;
             let (kind, key) = (ffi::RSMPI_COMM_TYPE_SHARED, self.rank.cast_signed());
             let code = ffi::MPI_Comm_split_type(self.comm, kind, key, ffi::RSMPI_INFO_NULL, &mut host);
             check(code, "MPI_Comm_split_type");
-            check(ffi::MPI_Comm_size(host, &mut size), "MPI_Comm_size");
+            let number = ffi::RSMPI_UINT32_T;
+            check(ffi::MPI_Bcast(std::ptr::from_mut(&mut first).cast(), 1, number, 0, host), "MPI_Bcast");
             check(ffi::MPI_Comm_free(&mut host), "MPI_Comm_free");
+            let (from, into) = (std::ptr::from_ref(&first).cast(), all.as_mut_ptr().cast());
+            check(ffi::MPI_Allgather(from, 1, number, into, 1, number, self.comm), "MPI_Allgather");
         }
-        size.cast_unsigned()
+        all
     }
 
     /// Starts a send of all bytes of `span`.

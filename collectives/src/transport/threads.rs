@@ -105,6 +105,10 @@ impl Job {
         })
     }
 
+    pub(crate) fn size(&self) -> u32 {
+        self.bells.len() as u32
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

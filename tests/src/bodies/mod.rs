@@ -7,6 +7,7 @@ mod large;
 mod plans;
 mod sorts;
 mod sums;
+mod ways;
 
 use crate::Body;
 
@@ -19,6 +20,7 @@ pub(crate) fn all() -> Vec<Body> {
         plans::bodies(),
         sorts::bodies(),
         sums::bodies(),
+        ways::bodies(),
         ends::bodies(),
     ]
     .concat()
