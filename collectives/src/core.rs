@@ -70,7 +70,13 @@ impl Core {
             let host_of: Vec<u32> = self.members.iter().map(|&member| self.rank.host_of(member)).collect();
             Hosts::new(&host_of)
         });
-        Case { size: self.size(), bytes, order, from_0, hosts }
+        Case { size: self.size(), bytes, order, from_0, native: false, hosts }
+    }
+
+    /// As `case`, for a blocking call of bytes.
+    pub(crate) fn case_of_bytes(&self, bytes: usize, from_0: bool) -> Case<'_> {
+        let native = self.whole && self.size() > 1 && self.rank.transport.has_collectives();
+        Case { native, ..self.case(bytes, Order::Any, from_0) }
     }
 
     pub(crate) fn choose(&self, what: Collective, case: &Case<'_>) -> Algorithm {

@@ -35,6 +35,9 @@ pub(crate) struct Flow {
     counters: [Counter; 2],
 }
 
+/// The transport's own collective, which waits for no one rank.
+const NATIVE: u32 = u32::MAX;
+
 struct Sending {
     ticket: Ticket,
     to: u32,
@@ -101,7 +104,7 @@ impl Flow {
     /// What the flow's end waits for, and of which rank of the job: the messages of its step, and the receivers of its own.
     pub(crate) fn dues(&self) -> impl Iterator<Item = (u32, Due)> {
         let messages = self.waiting.iter().map(|w| (w.key.from, Due::Send(w.key.tag)));
-        messages.chain(self.sending.iter().map(|s| (s.to, Due::Receive(s.tag))))
+        messages.chain(self.sending.iter().filter(|s| s.tag != NATIVE).map(|s| (s.to, Due::Receive(s.tag))))
     }
 
     /// What its next step waits for: the messages of this one; if they are there, the receivers of what is to be written.
@@ -141,7 +144,7 @@ impl Flow {
             }
             // An operation of the program's that panics here leaves the flow half done, in whatever call the rank is.
             let guard = Broken(rank);
-            self.work();
+            self.work(rank);
             std::mem::forget(guard);
             self.at += 1;
             self.begun = false;
@@ -156,7 +159,7 @@ impl Flow {
     }
 
     /// The work of this step.
-    fn work(&mut self) {
+    fn work(&mut self, rank: &Rank) {
         for work in std::mem::take(&mut self.steps[self.at].then) {
             match work {
                 Local::Combine => self.combine.as_mut().expect("code for what has come")(&mut self.blobs),
@@ -167,6 +170,11 @@ impl Flow {
                 Local::Copy { from, into } => {
                     let [from, into] = [from, into].map(|part| self.span(part));
                     memory::copy(from, into);
+                }
+                Local::Native { call, from, into } => {
+                    let (span, from) = (self.span(into), from.map(|part| self.span(part)));
+                    let ticket = rank.transport.native(call, from, span);
+                    self.sending.push(Sending { ticket, to: rank.me, tag: NATIVE, part: Some(into) });
                 }
             }
         }

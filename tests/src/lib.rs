@@ -88,7 +88,7 @@ pub const SCHEDULES: [&str; 8] = [
      gather:binomial,scatter:binomial,scan:gathered",
     "all_reduce:chain,broadcast:chain,all_gather:ring,all_to_all:pairwise,reduce:binomial,reduce_scatter:ring",
     "all_reduce:doubling,broadcast:tree,all_gather:doubling,scan:doubling,reduce_scatter:slices",
-    "all_reduce:halving,barrier:dissemination",
+    "all_reduce:halving,barrier:dissemination,broadcast:native,all_to_all:native", // native under MPI
     "all_reduce:ring",
     "hosts:2,all_reduce:hosts,broadcast:hosts,all_gather:hosts,barrier:hosts",
     "hosts:3,all_reduce:hosts,broadcast:hosts,all_gather:hosts,barrier:hosts",

@@ -103,6 +103,28 @@ pub(crate) enum Local {
         from: Part,
         into: Part,
     },
+    /// The transport's own collective, of bytes, begins; the flow ends when it has. All ranks have met before.
+    Native {
+        call: Native,
+        from: Option<Part>,
+        into: Part,
+    },
+}
+
+/// Collectives that a transport has itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Native {
+    Broadcast { root: usize },
+    AllToAll,
+}
+
+impl Native {
+    /// All meet in the call, and then leave it to the transport.
+    pub(crate) fn schedule(self, me: usize, size: usize, from: Option<Part>, into: Part) -> Vec<Step> {
+        let mut steps = dissemination::barrier(me, size);
+        steps.push(Step { then: vec![Local::Native { call: self, from, into }], ..Step::default() });
+        steps
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -155,7 +177,7 @@ impl Step {
     pub(crate) fn works(&self) -> impl Iterator<Item = Part> {
         self.then.iter().filter_map(|work| match work {
             Local::Combine => None,
-            Local::Fold { into, .. } | Local::Copy { into, .. } => Some(*into),
+            Local::Fold { into, .. } | Local::Copy { into, .. } | Local::Native { into, .. } => Some(*into),
         })
     }
 
@@ -187,9 +209,10 @@ pub(crate) fn scaled(mut steps: Vec<Step>, width: usize) -> Vec<Step> {
             }
         }
         for work in &mut step.then {
-            if let Local::Fold { from, into, .. } | Local::Copy { from, into } = work {
-                scale(from);
-                scale(into);
+            match work {
+                Local::Combine => {}
+                Local::Fold { from, into, .. } | Local::Copy { from, into } => [from, into].into_iter().for_each(scale),
+                Local::Native { from, into, .. } => from.iter_mut().chain([into]).for_each(scale),
             }
         }
     }

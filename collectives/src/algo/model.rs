@@ -85,6 +85,7 @@ names! {
         Gathered = "gathered": "all parts to where they are combined",
         Slices = "slices": "each combines a slice of all, in the order of ranks",
         Hosts = "hosts": "within hosts, then between them",
+        Native = "native": "MPI's own, after all have met",
     }
 }
 
@@ -108,6 +109,8 @@ pub(crate) struct Case<'h> {
     pub order: Order,
     /// The root is rank 0, or there is none.
     pub from_0: bool,
+    /// The transport's own collectives may be called: it has some, all its ranks take part, and nothing else is started.
+    pub native: bool,
     pub hosts: &'h Hosts,
 }
 
@@ -121,7 +124,14 @@ fn candidates(what: Collective, case: &Case) -> Vec<Algorithm> {
     };
     let list: &[(Algorithm, bool)] = match what {
         Collective::Barrier => &[(Dissemination, true), (Hosts, true)],
-        Collective::Broadcast => &[(Binomial, true), (ScatterGather, true), (Tree, true), (Chain, true), (Hosts, true)],
+        Collective::Broadcast => &[
+            (Binomial, true),
+            (ScatterGather, true),
+            (Tree, true),
+            (Chain, true),
+            (Hosts, true),
+            (Native, case.native),
+        ],
         Collective::Gather | Collective::Scatter => &[(Direct, true), (Binomial, true)],
         Collective::AllGather => &[
             (Direct, true),
@@ -130,7 +140,9 @@ fn candidates(what: Collective, case: &Case) -> Vec<Algorithm> {
             (Ring, true),
             (Hosts, case.hosts.in_order()),
         ],
-        Collective::AllToAll => &[(Direct, true), (Dissemination, true), (Pairwise, true)],
+        Collective::AllToAll => {
+            &[(Direct, true), (Dissemination, true), (Pairwise, true), (Native, case.native && case.bytes < 1 << 31)]
+        }
         Collective::Reduce => {
             let tree = case.order == Order::Any || (case.order == Order::Brackets && case.from_0);
             &[(Slices, true), (Gathered, true), (Binomial, tree)]
@@ -168,6 +180,8 @@ fn cost(what: Collective, how: Algorithm, case: &Case) -> f64 {
     let inside = |messages: f64, bytes: f64| messages * NEAR.alpha + bytes * NEAR.beta;
     let (h, lh, lw) = (case.hosts.count(), levels(case.hosts.count()) as f64, levels(case.hosts.widest()) as f64);
     match (what, how) {
+        // What the network can do cannot be known from here: only where it was asked for.
+        (_, Native) => f64::INFINITY,
         (Collective::Barrier, Hosts) => inside(2.0 * lw, 0.0) + lh * FAR.alpha,
         (Collective::Barrier, _) => lg * alpha,
         (Collective::Broadcast, ScatterGather) => (lg + p - 1.0) * alpha + 2.0 * (p - 1.0) / p * n * beta,
@@ -306,7 +320,7 @@ mod tests {
 
     fn choice(what: Collective, size: usize, bytes: usize, order: Order, hosts: &[u32]) -> Algorithm {
         let hosts = Hosts::new(hosts);
-        Schedules::default().choose(what, &Case { size, bytes, order, from_0: true, hosts: &hosts })
+        Schedules::default().choose(what, &Case { size, bytes, order, from_0: true, native: false, hosts: &hosts })
     }
 
     #[test]
@@ -333,7 +347,7 @@ mod tests {
     #[test]
     fn wishes_are_read_and_refused() {
         let hosts = Hosts::new(&[0; 6]);
-        let case = Case { size: 6, bytes: 8, order: Order::Ranks, from_0: true, hosts: &hosts };
+        let case = Case { size: 6, bytes: 8, order: Order::Ranks, from_0: true, native: false, hosts: &hosts };
         let wish = Schedules::parse("all_reduce:chain, broadcast:tree").unwrap();
         assert_eq!(wish.choose(Collective::AllReduce, &case), Algorithm::Chain);
         assert_eq!(wish.choose(Collective::Broadcast, &case), Algorithm::Tree);

@@ -146,6 +146,7 @@ impl Play<'_> {
             for work in &step.then {
                 match *work {
                     Local::Combine => (self.combine)(me, &mut rank.blobs),
+                    Local::Native { .. } => unreachable!("nothing here has collectives of its own"),
                     Local::Copy { from, into } => {
                         let values = rank.memory[from.memory][from.start..from.start + from.len].to_vec();
                         rank.memory[into.memory][into.start..into.start + into.len].copy_from_slice(&values);

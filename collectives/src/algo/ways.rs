@@ -1,7 +1,7 @@
 //! From the name of an algorithm to its schedule. Spans are in elements; `len` is the length of a rank's vector.
 
 use super::model::{Algorithm, Case, between, long_between, segments};
-use super::{Step, binomial, chain, direct, dissemination, doubling, halving, ring};
+use super::{Native, Part, Step, binomial, chain, direct, dissemination, doubling, halving, ring};
 use std::ops::Range;
 
 fn not_for(what: &str, how: Algorithm) -> ! {
@@ -25,6 +25,7 @@ pub(crate) fn broadcast(how: Algorithm, case: &Case, me: usize, root: usize, len
         Algorithm::Tree => chain::tree(me, root, size, len, segments(case)),
         Algorithm::Chain => chain::broadcast(me, root, size, len, segments(case)),
         Algorithm::Hosts => case.hosts.broadcast(me, root, len, between(case)),
+        Algorithm::Native => Native::Broadcast { root }.schedule(me, size, None, Part::of(0, 0..len)),
         _ => not_for("broadcast", how),
     }
 }

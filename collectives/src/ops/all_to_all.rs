@@ -1,8 +1,8 @@
 //! Every rank has something for every rank.
 
 use super::{bytes, values};
-use crate::algo::model::{Algorithm, Collective, Order};
-use crate::algo::{Step, bruck, direct};
+use crate::algo::model::{Algorithm, Collective};
+use crate::algo::{Native, Part, Step, bruck, direct};
 use crate::borrow;
 use crate::check::Print;
 use crate::flow::{Blobs, Cargo};
@@ -47,11 +47,15 @@ impl Comm {
     fn exchange_of_blocks<T: Plain>(&self, len: usize) -> Option<Vec<Step>> {
         let (core, ranks) = (&self.core, self.core.size());
         let bytes = len / ranks * T::BYTES;
-        let case = core.case(bytes * ranks, Order::Any, true);
+        let case = core.case_of_bytes(bytes * ranks, true);
         let place = |q: usize| Some(q * bytes..(q + 1) * bytes);
         match core.choose(Collective::AllToAll, &case) {
             Algorithm::Dissemination => None,
             Algorithm::Pairwise => Some(direct::pairwise(core.me, ranks, bytes)),
+            Algorithm::Native => {
+                let [from, into] = [direct::FROM, direct::INTO].map(|memory| Part::of(memory, 0..bytes * ranks));
+                Some(Native::AllToAll.schedule(core.me, ranks, Some(from), into))
+            }
             _ => Some(direct::exchange(core.me, ranks, place, place)),
         }
     }

@@ -1,7 +1,7 @@
 //! One rank's values to all.
 
 use super::value;
-use crate::algo::model::{Collective, Order};
+use crate::algo::model::Collective;
 use crate::algo::{Piece, binomial, ways};
 use crate::borrow;
 use crate::check::Print;
@@ -47,7 +47,7 @@ impl Comm {
             return posting.broadcast(root, buf);
         }
         let (core, len) = (&self.core, size_of_val(buf));
-        let case = core.case(len, Order::Any, root == 0);
+        let case = core.case_of_bytes(len, root == 0);
         let steps = ways::broadcast(core.choose(Collective::Broadcast, &case), &case, core.me, root, len);
         borrow::in_place(core, print, steps, buf)
     }

@@ -5,6 +5,9 @@ use crate::check::Print;
 use crate::flow::Cargo;
 use crate::{Abort, Comm};
 
+/// Up to so many ranks of a board merge all parts on each.
+const FEW: usize = 16;
+
 impl Comm {
     /// One blob of each rank to every rank, in their order. Collective; for the runtime. ⌈log₂ p⌉ messages a rank.
     ///
@@ -15,8 +18,8 @@ impl Comm {
     }
 
     /// Merges encoded parts of all ranks into one result on all. `absorb(mine, theirs)` must commute and associate exactly,
-    /// since the order of merging depends on the number of ranks; `result` runs on rank 0 only. Each rank sends its part
-    /// once, and the (short) result at most ⌈log₂ p⌉ times. Collective; for the runtime.
+    /// since the order of merging depends on the number of ranks. Each rank sends its part once, and the (short) result at most
+    /// ⌈log₂ p⌉ times; a few ranks with a board read all parts, and each merges them by itself. Collective; for the runtime.
     ///
     /// # Errors
     /// The job's abort.
@@ -28,6 +31,14 @@ impl Comm {
         mut result: impl FnMut(&[u8]) -> Vec<u8> + 'static,
     ) -> Result<Vec<u8>, Abort> {
         let (me, size) = (self.core.me, self.core.size());
+        if size <= FEW
+            && let Some(posting) = self.core.posting(print)?
+        {
+            let mut all = posting.all_gather(&mine)?.into_iter();
+            let mut part = all.next().expect("at least this rank");
+            all.for_each(|theirs| absorb(&mut part, &theirs));
+            return Ok(result(&part));
+        }
         let mut blobs = vec![None; merge_blobs(me, size)];
         blobs[PART] = Some(mine);
         let combine = move |blobs: &mut crate::flow::Blobs| {

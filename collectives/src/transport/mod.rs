@@ -20,11 +20,14 @@ mod mpi_calls;
 #[cfg(feature = "mpi")]
 mod mpi_ledger;
 #[cfg(feature = "mpi")]
+mod mpi_native;
+#[cfg(feature = "mpi")]
 pub(crate) mod mpi_raw;
 #[cfg(feature = "mpi")]
 mod shared;
 pub(crate) mod threads;
 
+use crate::algo::Native;
 use crate::check::Print;
 use crate::failure::{Abort, Cause, host};
 use board::{Board, Nap};
@@ -166,6 +169,20 @@ impl Transport {
             Transport::Threads(_) => vec![],
             #[cfg(feature = "mpi")]
             Transport::Mpi(job) => job.hosts(),
+        }
+    }
+
+    /// Whether it has collectives of its own.
+    pub(crate) fn has_collectives(&self) -> bool {
+        !matches!(self, Transport::Threads(_))
+    }
+
+    /// Starts one of its own collectives. The memory is in use until `sent` says otherwise.
+    pub(crate) fn native(&self, call: Native, from: Option<Span>, into: Span) -> Ticket {
+        match self {
+            Transport::Threads(_) => unreachable!("threads have none: {call:?} of {} and {from:?}", into.len()),
+            #[cfg(feature = "mpi")]
+            Transport::Mpi(job) => job.native(call, from, into),
         }
     }
 

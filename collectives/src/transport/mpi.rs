@@ -14,11 +14,12 @@
 //! MPI is called only from the thread that started it (`MPI_THREAD_FUNNELED`); `Job` is `!Send`.
 
 use super::board::Board;
-use super::memory::span_of;
+use super::memory::{Span, span_of};
 use super::mpi_calls::{Request, Wire, start};
 pub(crate) use super::mpi_calls::{abort_job, finalize, version};
 use super::mpi_ledger::{Ledger, Shown};
 use super::{Call, Key, Landed, Notice, Payload, Pulled, Ticket, Waited, Want};
+use crate::algo::Native;
 use crate::failure::{Abort, host};
 use crate::stall::{Due, Patience, Stall};
 use std::cell::{Cell, RefCell};
@@ -219,6 +220,13 @@ impl Job {
             }
             Payload::Lent(_) => Some(Ticket::Mpi(self.track(request, None))),
         }
+    }
+
+    /// Starts one of MPI's own collectives.
+    pub(crate) fn native(&self, call: Native, from: Option<Span>, into: Span) -> Ticket {
+        // SAFETY: the flow keeps its memory until the ticket is through, or ends the job. All ranks have met in this call, all
+        // of them take part, and its fingerprint has the lengths.
+        Ticket::Mpi(self.track(unsafe { self.wire.native(call, from, into) }, None))
     }
 
     /// Sends a few bytes that belong to no schedule.

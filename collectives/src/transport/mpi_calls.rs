@@ -231,6 +231,10 @@ impl Wire {
 }
 
 impl Request {
+    pub(super) fn of(requests: Vec<ffi::MPI_Request>) -> Request {
+        Request(requests)
+    }
+
     /// Whether all pieces are through.
     pub(super) fn done(&mut self) -> bool {
         self.0.retain_mut(|request| {
@@ -248,7 +252,7 @@ pub(super) fn count(len: usize) -> c_int {
 }
 
 /// Starts and lengths of the pieces of `len` bytes.
-fn pieces(len: usize) -> impl Iterator<Item = (usize, usize)> {
+pub(super) fn pieces(len: usize) -> impl Iterator<Item = (usize, usize)> {
     let piece = *PIECE;
     (0..len.div_ceil(piece)).map(move |i| (i * piece, piece.min(len - i * piece)))
 }

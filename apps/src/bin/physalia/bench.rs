@@ -134,7 +134,8 @@ fn mpi(world: &mut World, pair: &mut Pair<'_>, calls: u64) -> Result<Option<f64>
     Ok(Some(start.elapsed().as_secs_f64() / calls as f64))
 }
 
-const NAMES: [&str; 6] = ["all_reduce", "all_reduce_f64", "broadcast", "all_to_all", "all_gather", "reduce"];
+const NAMES: [&str; 7] =
+    ["all_reduce", "all_reduce_f64", "all_reduce_f64_fast", "broadcast", "all_to_all", "all_gather", "reduce"];
 
 /// The collective of this name on buffers of so many bytes; all_to_all needs at least one element for each rank.
 fn pair<'p>(world: &World, name: &'static str, bytes: usize, mpi: &'p mpi::Mpi) -> Pair<'p> {
@@ -146,6 +147,10 @@ fn pair<'p>(world: &World, name: &'static str, bytes: usize, mpi: &'p mpi::Mpi) 
         "all_reduce_f64" => {
             let mut numbers = vec![0.0f64; len];
             Box::new(move |world| world.all_reduce_into(&mut numbers, Sum))
+        }
+        "all_reduce_f64_fast" => {
+            let mut numbers = vec![0.0f64; len];
+            Box::new(move |world| world.all_reduce_into(&mut numbers, Sum.fast()))
         }
         "broadcast" => Box::new(move |world| world.broadcast_into(0, &mut mine)),
         "all_to_all" => {
@@ -180,7 +185,7 @@ mod mpi {
             let (send, mut recv) = (vec![0i64; len], vec![0i64; len]);
             Some(match name {
                 "all_reduce" => Box::new(move || raw.all_reduce(&send, &mut recv)),
-                "all_reduce_f64" => {
+                "all_reduce_f64" | "all_reduce_f64_fast" => {
                     let (send, mut recv) = (vec![0.0f64; len], vec![0.0f64; len]);
                     Box::new(move || raw.all_reduce(&send, &mut recv))
                 }
