@@ -4,7 +4,7 @@ use crate::algo::model::Order;
 
 /// A reduction, applied in the order of ranks, so it need neither commute nor associate: same bits for the same number of
 /// ranks, on every transport and algorithm. One that gives the same bits in another order may say so, which lets long
-/// vectors and many ranks take faster ways.
+/// vectors and many ranks take faster ways. One that panics ends the job, as a rule: others need what this rank combines.
 pub trait Op<T>: 'static {
     /// `left` is of lower ranks than `right`.
     fn combine(&self, left: T, right: T) -> T;

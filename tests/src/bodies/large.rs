@@ -144,8 +144,12 @@ fn who_waits_for_whom_changes(world: &mut World) -> Outcome<()> {
     Ok(())
 }
 
-/// A panic that every rank has, and catches, leaves the communicator usable.
+/// A panic that every rank has, and catches, leaves a board usable. (Between messages it ends the job: others need what this
+/// rank combines.)
 fn an_operation_that_panics_alike(world: &mut World) -> Outcome<()> {
+    if ["PHYSALIA_BOARD", "PHYSALIA_SCHEDULE"].iter().any(|name| std::env::var_os(name).is_some_and(|v| v != "on")) {
+        return Ok(());
+    }
     let ranks = world.size();
     for len in [1, 100] {
         let mut values = vec![200u8; len];
