@@ -7,11 +7,11 @@
 use crate::Comm;
 use crate::check::Print;
 use crate::core::Core;
-use crate::failure::Abort;
+use crate::failure::{Abort, Cause, Outcome, host, panic_message};
 use crate::rank::Rank;
 use crate::stall::Stall;
 use crate::transport::{Transport, threads};
-use std::panic::Location;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -96,6 +96,37 @@ impl Keeper {
     /// Ends the job because of this rank; gives the abort that stands. Under MPI it does not return.
     pub fn abort(&self, abort: Abort) -> Abort {
         self.core.rank.transport.abort(abort)
+    }
+
+    /// One rank from start to end: runs `body` and finishes. It returns, whatever the body does, and never before the job
+    /// knows how it ended.
+    ///
+    /// # Errors
+    /// Why the job ended.
+    pub fn lead<T>(&self, body: impl FnOnce(Comm) -> Outcome<T>, at: &'static Location<'static>) -> Result<T, Abort> {
+        let rank = self.core.rank.me;
+        // All user code is inside: the body, the `Display` of its error, the destructor of a value that nobody gets.
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            // Our core is the one that is finished, whatever communicator the body has put in the place of ours.
+            match body(self.comm()) {
+                Ok(value) => self.finish("the end of the body", at).map(|()| value),
+                Err(failure) => {
+                    let abort = failure.into_abort(rank);
+                    if abort.known_to_all() {
+                        // Every rank has it, so all meet here and end in order; one that went on instead is found out.
+                        self.finish("the end of the body", at)?;
+                        return Err(abort);
+                    }
+                    Err(self.abort(abort))
+                }
+            }
+        }));
+        result.unwrap_or_else(|payload| {
+            let message = panic_message(&*payload);
+            let abort = self.abort(Abort::new(Cause::Panicked { rank, host: host().into(), message }));
+            std::mem::forget(payload); // its destructor is the program's and could panic again
+            Err(abort)
+        })
     }
 
     /// Lands what was never waited for and meets all ranks. `what` and `at` are part of the fingerprint, so a rank that

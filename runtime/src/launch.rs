@@ -5,13 +5,15 @@
 
 use crate::world::World;
 use physalia_collectives::exit::{Alive, leave, say};
-use physalia_collectives::failure::{host, install_panic_hook, panic_message, seat_here};
-use physalia_collectives::job::{Keeper, Threads};
+use physalia_collectives::failure::{host, install_panic_hook, seat_here};
+#[cfg(feature = "mpi")]
+use physalia_collectives::job::Keeper;
+use physalia_collectives::job::Threads;
 use physalia_collectives::stall::Stall;
 use physalia_collectives::{Abort, Cause, Outcome, Schedules};
 use physalia_slurm::Launcher;
 use physalia_topology::{CpuSet, Machine, Wish, sys};
-use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::panic::Location;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -175,7 +177,7 @@ fn in_process<T: Send>(
                 let value = {
                     let _alive = Alive::new(rank);
                     let keeper = mine.keeper(rank);
-                    rank_main(&keeper, rank, |comm| World::in_process(comm, machine, mask, wish), body, at)
+                    keeper.lead(|comm| body(&mut World::in_process(comm, machine, mask, wish)?), at)
                 };
                 mine.rank_ended(rank);
                 value
@@ -192,7 +194,7 @@ fn in_process<T: Send>(
         let ranks: Vec<_> = (0..size).map(start).collect();
         // A thread cannot be ended from outside and the scope cannot be left without it: only the process can go.
         job.wait_ended(grace).unwrap_or_else(|why| leave(1, &format!("{why}\n  gave up waiting after {grace:?}")));
-        ranks.into_iter().map(|r| r?.join().expect("rank_main catches")).collect::<Vec<_>>()
+        ranks.into_iter().map(|r| r?.join().expect("a keeper catches")).collect::<Vec<_>>()
     });
     // All ranks end for the job's cause, so one is as good as another.
     values.into_iter().collect()
@@ -249,43 +251,11 @@ fn by_launcher<T>(
     drop(comm);
     let mask = sys::affinity();
     let _alive = Alive::new(rank);
-    let value = rank_main(&keeper, rank, world, body, at);
+    let value = keeper.lead(|comm| body(&mut world(comm)?), at);
     if let Ok(mask) = mask {
         sys::set_affinity(&mask).ok(); // the thread goes back to its program as it came
     }
     value.map(|v| vec![v])
-}
-
-/// One rank from start to end. It returns, whatever the body does, and never before the job knows how it ended.
-fn rank_main<T>(
-    keeper: &Keeper,
-    rank: u32,
-    world: impl FnOnce(physalia_collectives::Comm) -> Outcome<World>,
-    body: &impl Fn(&mut World) -> Outcome<T>,
-    at: &'static Location<'static>,
-) -> Result<T, Abort> {
-    // All user code is inside: the body, the `Display` of its error, the destructor of a value that nobody gets.
-    let result = catch_unwind(AssertUnwindSafe(|| {
-        // The keeper's communicator is the one that is finished, whatever world the body has put in the place of ours.
-        match world(keeper.comm()).and_then(|mut world| body(&mut world)) {
-            Ok(value) => keeper.finish("the end of the body", at).map(|()| value),
-            Err(failure) => {
-                let abort = failure.into_abort(rank);
-                if abort.known_to_all() {
-                    // Every rank has it, so all meet here and end in order; one that went on instead is found out.
-                    keeper.finish("the end of the body", at)?;
-                    return Err(abort);
-                }
-                Err(keeper.abort(abort))
-            }
-        }
-    }));
-    result.unwrap_or_else(|payload| {
-        let message = panic_message(&*payload);
-        let abort = keeper.abort(Abort::new(Cause::Panicked { rank, host: host().into(), message }));
-        std::mem::forget(payload); // its destructor is the program's and could panic again
-        Err(abort)
-    })
 }
 
 #[cfg(test)]

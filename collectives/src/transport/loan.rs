@@ -3,7 +3,8 @@
 //! The receiver *claims* a loan, copies, and *returns* it. Claim, return and withdrawal are transitions of one atomic word, so a
 //! sender that must leave either takes the loan back before any copy, or waits for the copy under way.
 
-use super::memory::Span;
+use super::memory::{Span, span_of};
+use super::{Payload, Pulled, Want};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -72,6 +73,45 @@ pub(super) enum Message {
 }
 
 impl Message {
+    /// A message for this payload, and the loan if it is one: of lent memory, if it is longer than `short` bytes.
+    pub(super) fn of(payload: Payload, short: usize) -> (Message, Option<Arc<Loan>>) {
+        match payload {
+            Payload::Owned(bytes) => (Message::Short(bytes), None),
+            Payload::Lent(span) if span.len() <= short => {
+                // SAFETY: lent memory is alive and unwritten at least until the call that posts it returns.
+                (Message::Short(unsafe { span.bytes() }.to_vec()), None)
+            }
+            Payload::Lent(span) => {
+                let loan = Arc::new(Loan::new(span));
+                (Message::Long(loan.clone()), Some(loan))
+            }
+        }
+    }
+
+    /// Brings it to where it is wanted; lengths have been compared. `None` if it was a loan that its sender has taken back.
+    pub(super) fn deliver(self, want: Want) -> Option<Pulled> {
+        match (self, want) {
+            (Message::Short(bytes), Want::Any) => Some(Pulled::Bytes(bytes)),
+            (Message::Short(bytes), Want::Into(span)) => {
+                // SAFETY: a wanted span is exclusive memory of the receiver's flow, which is waiting for it.
+                unsafe { span.fill(span_of(&bytes)) };
+                Some(Pulled::Landed)
+            }
+            (Message::Long(loan), want) => {
+                let claim = loan.claim()?;
+                match want {
+                    Want::Into(span) => {
+                        // SAFETY: the destination is as above; the source is claimed, so its owner waits for the return.
+                        unsafe { span.fill(claim.span()) };
+                        Some(Pulled::Landed)
+                    }
+                    // SAFETY: claimed, as above.
+                    Want::Any => Some(Pulled::Bytes(unsafe { claim.span().bytes() }.to_vec())),
+                }
+            }
+        }
+    }
+
     pub(super) fn len(&self) -> usize {
         match self {
             Message::Short(bytes) => bytes.len(),

@@ -10,6 +10,7 @@
 
 pub(crate) mod board;
 mod loan;
+mod meetings;
 pub(crate) mod memory;
 #[cfg(feature = "mpi")]
 pub(crate) mod mpi;
@@ -23,6 +24,7 @@ mod mpi_ledger;
 mod mpi_native;
 #[cfg(feature = "mpi")]
 pub(crate) mod mpi_raw;
+mod roll_call;
 #[cfg(feature = "mpi")]
 mod shared;
 pub(crate) mod threads;

@@ -2,7 +2,7 @@
 //!
 //! One lock for the whole job keeps the arguments short; bytes are copied outside it, straight from the sender's memory.
 //!
-//! - A short message is copied into the receiver's inbox. A long one is a [`Loan`] of the sender's memory.
+//! - A short message is copied into the receiver's inbox. A long one is a loan of the sender's memory (`loan`).
 //! - Only a receiver writes its own memory.
 //! - Fingerprints are compared when a rank begins a call, with the first rank that did, before anything is sent.
 //! - The abort flag is sticky and every wait looks at it; raising it rings every bell.
@@ -11,14 +11,15 @@
 //! - No user code runs under the lock.
 
 use super::board::{Board, Heap, boards};
-use super::loan::{Loan, Message};
+use super::loan::Message;
+use super::meetings::Meetings;
+use super::roll_call::{Standing, roll_call};
 use super::{Call, Key, Notice, Payload, Pulled, Ticket, Waited, Want};
 use crate::check::Print;
 use crate::exit::say;
-use crate::failure::{Abort, Cause, host};
+use crate::failure::{Abort, Cause};
 use crate::stall::{Due, Patience, Stall};
 use std::collections::HashMap;
-use std::fmt::Write;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -37,15 +38,9 @@ struct Waiting {
     since: Instant,
 }
 
-/// A call that some members of a communicator have begun and others not.
-struct Meeting {
-    first: (u32, Print, u64),
-    begun: usize,
-}
-
 struct State {
     abort: Option<Abort>,
-    meetings: HashMap<(u64, u64), Meeting>,
+    meetings: Meetings,
     inboxes: Vec<HashMap<Key, Message>>,
     waits: Vec<Option<Waiting>>,
     live: Vec<bool>,
@@ -72,13 +67,7 @@ pub(crate) struct Late<'j> {
 
 impl Drop for Late<'_> {
     fn drop(&mut self) {
-        let mut state = self.job.lock();
-        if let Some(meeting) = state.meetings.get_mut(&self.key) {
-            meeting.begun -= 1;
-            if meeting.begun == 0 {
-                state.meetings.remove(&self.key);
-            }
-        }
+        self.job.lock().meetings.leave(self.key);
     }
 }
 
@@ -88,7 +77,7 @@ impl Job {
         let ranks = 0..size as usize;
         let state = State {
             abort: None,
-            meetings: HashMap::new(),
+            meetings: Meetings::default(),
             inboxes: ranks.clone().map(|_| HashMap::new()).collect(),
             waits: ranks.clone().map(|_| None).collect(),
             live: ranks.clone().map(|_| true).collect(),
@@ -148,22 +137,8 @@ impl Job {
         if let Some(abort) = &state.abort {
             return Err(abort.clone());
         }
-        let first = (me, call.print, call.rolling);
-        let meeting = state.meetings.entry((call.comm, call.seq)).or_insert(Meeting { first, begun: 0 });
-        let (other, print, rolling) = meeting.first;
-        // On a board, a rank that was elsewhere before is found with the name of that call.
-        let same = print.hash() == call.print.hash() && (late || rolling == call.rolling);
-        if !same {
-            let earlier =
-                if print.hash() == call.print.hash() { " too, but an earlier call of it differed" } else { "" };
-            let calls = [(me, call.print.text()), (other, print.text() + earlier)];
-            return Err(self.raise(&mut state, Abort::new(Cause::Mismatch { host: host().into(), calls })));
-        }
-        meeting.begun += 1;
-        if meeting.begun == members {
-            state.meetings.remove(&(call.comm, call.seq));
-        }
-        Ok(())
+        let met = state.meetings.meet(me, call, members, late);
+        met.map_err(|abort| self.raise(&mut state, abort))
     }
 
     pub(crate) fn board(&self, me: u32) -> Option<Board> {
@@ -201,22 +176,12 @@ impl Job {
     }
 
     pub(crate) fn post(&self, me: u32, to: u32, tag: u32, call: &Call, payload: Payload) -> Option<Ticket> {
-        let (message, ticket) = match payload {
-            Payload::Owned(bytes) => (Message::Short(bytes), None),
-            Payload::Lent(span) if span.len() <= SHORT => {
-                // SAFETY: lent memory is alive and unwritten at least until this call returns.
-                (Message::Short(unsafe { span.bytes() }.to_vec()), None)
-            }
-            Payload::Lent(span) => {
-                let loan = Arc::new(Loan::new(span));
-                (Message::Long(loan.clone()), Some(Ticket::Thread(loan)))
-            }
-        };
+        let (message, loan) = Message::of(payload, SHORT);
         let mut state = self.lock();
         let key = Key { comm: call.comm, seq: call.seq, tag, from: me };
         state.inboxes[to as usize].insert(key, message);
         self.ring(&mut state, to);
-        ticket
+        loan.map(Ticket::Thread)
     }
 
     pub(crate) fn pull(&self, me: u32, key: &Key, want: Want, call: &Call) -> Pulled {
@@ -227,30 +192,13 @@ impl Job {
             self.abort(super::wrong_length(me, key, call, span.len(), message.len()));
             return Pulled::NotYet; // the next wait gives the abort
         }
-        match (message, want) {
-            (Message::Short(bytes), Want::Any) => Pulled::Bytes(bytes),
-            (Message::Short(bytes), Want::Into(span)) => {
-                // SAFETY: a wanted span is exclusive memory of this rank's flow, which is waiting for it.
-                unsafe { span.fill(super::memory::span_of(&bytes)) };
-                Pulled::Landed
-            }
-            (Message::Long(loan), want) => {
-                // Withdrawn: its sender is ending the job.
-                let Some(claim) = loan.claim() else { return Pulled::NotYet };
-                let pulled = match want {
-                    Want::Into(span) => {
-                        // SAFETY: the destination is as above; the source is claimed, so its owner waits for the return.
-                        unsafe { span.fill(claim.span()) };
-                        Pulled::Landed
-                    }
-                    // SAFETY: claimed, as above.
-                    Want::Any => Pulled::Bytes(unsafe { claim.span().bytes() }.to_vec()),
-                };
-                drop(claim);
-                self.ring(&mut self.lock(), key.from);
-                pulled
-            }
+        let lent = matches!(message, Message::Long(_));
+        // Withdrawn: its sender is ending the job.
+        let Some(pulled) = message.deliver(want) else { return Pulled::NotYet };
+        if lent {
+            self.ring(&mut self.lock(), key.from);
         }
+        pulled
     }
 
     pub(crate) fn unasked(&self, me: u32, comm: u64, seq: u64) -> Option<Key> {
@@ -365,16 +313,11 @@ impl State {
     }
 
     fn roll_call(&self) -> String {
-        let mut text = String::new();
-        for (rank, wait) in self.waits.iter().enumerate() {
-            // Writing to a String cannot fail.
-            match wait {
-                _ if !self.live[rank] => write!(text, "\n  rank {rank} has ended"),
-                Some(w) => write!(text, "\n  rank {rank} waits {:.1?} in {}", w.since.elapsed(), w.print.text()),
-                None => write!(text, "\n  rank {rank} is computing"),
-            }
-            .expect("a string grows");
-        }
-        text
+        let standing = |(live, wait): (&bool, &Option<Waiting>)| match wait {
+            _ if !live => Standing::Ended,
+            Some(w) => Standing::Waits { print: w.print, time: w.since.elapsed() },
+            None => Standing::Computes,
+        };
+        roll_call(self.live.iter().zip(&self.waits).map(standing))
     }
 }
