@@ -65,6 +65,13 @@ pub enum Cause {
         /// Who waits where since when.
         roll_call: String,
     },
+    /// A rank has died: its host or its connection was lost, or it was killed.
+    Gone {
+        /// The rank.
+        rank: u32,
+        /// Its host.
+        host: String,
+    },
     /// The job was asked for in a way that cannot be.
     Usage(String),
 }
@@ -114,6 +121,7 @@ impl fmt::Display for Abort {
             Cause::Stalled { roll_call } => {
                 write!(f, "a wait has lasted as long as PHYSALIA_STALL allows:{roll_call}")
             }
+            Cause::Gone { rank, host } => write!(f, "rank {rank} is gone: it has died on {host} without a word"),
             Cause::Usage(what) => f.write_str(what),
         }
     }

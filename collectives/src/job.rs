@@ -10,7 +10,7 @@ use crate::core::Core;
 use crate::failure::{Abort, Cause, Outcome, host, panic_message};
 use crate::rank::Rank;
 use crate::stall::Stall;
-use crate::transport::{Transport, threads};
+use crate::transport::{Transport, simulator, threads};
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -71,7 +71,7 @@ impl std::fmt::Debug for Keeper {
 }
 
 impl Keeper {
-    fn new(transport: Transport, rank: u32, size: u32) -> Keeper {
+    pub(crate) fn new(transport: Transport, rank: u32, size: u32) -> Keeper {
         let rank = Rank::new(transport, rank);
         rank.sit();
         Keeper { core: Core::root(rank, size, true) }
@@ -141,7 +141,15 @@ impl Keeper {
 
 /// A look at the job's abort flag from any thread.
 #[derive(Clone)]
-pub struct AbortFlag(Option<Arc<threads::Job>>);
+pub struct AbortFlag(Flag);
+
+#[derive(Clone)]
+enum Flag {
+    Threads(Arc<threads::Job>),
+    Simulator(Arc<simulator::Job>),
+    #[cfg(feature = "mpi")]
+    Never,
+}
 
 impl std::fmt::Debug for AbortFlag {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
@@ -152,7 +160,12 @@ impl std::fmt::Debug for AbortFlag {
 impl AbortFlag {
     /// Whether the job is ending. Never under MPI, where the processes of an ending job are ended.
     pub fn raised(&self) -> bool {
-        self.0.as_ref().is_some_and(|job| job.aborted())
+        match &self.0 {
+            Flag::Threads(job) => job.aborted(),
+            Flag::Simulator(job) => job.aborted(),
+            #[cfg(feature = "mpi")]
+            Flag::Never => false,
+        }
     }
 }
 
@@ -160,16 +173,18 @@ impl Comm {
     /// The job's abort flag, for loops that compute for long. Local.
     pub fn abort_flag(&self) -> AbortFlag {
         match &self.core.rank.transport {
-            Transport::Threads(job) => AbortFlag(Some(job.clone())),
+            Transport::Threads(job) => AbortFlag(Flag::Threads(job.clone())),
+            Transport::Simulator(job) => AbortFlag(Flag::Simulator(job.clone())),
             #[cfg(feature = "mpi")]
-            Transport::Mpi(_) => AbortFlag(None),
+            Transport::Mpi(_) => AbortFlag(Flag::Never),
         }
     }
 
-    /// `threads` or `mpi`. Local.
+    /// `threads`, `mpi` or `simulator`. Local.
     pub fn transport(&self) -> &'static str {
         match &self.core.rank.transport {
             Transport::Threads(_) => "threads",
+            Transport::Simulator(_) => "simulator",
             #[cfg(feature = "mpi")]
             Transport::Mpi(_) => "mpi",
         }

@@ -1,4 +1,5 @@
-//! Typed, checked collectives among the ranks of a job, whose ranks are threads of one process or processes of an MPI job.
+//! Typed, checked collectives among the ranks of a job, whose ranks are threads of one process or processes of an MPI job; for
+//! tests, also ranks of a [`simulator`].
 //!
 //! A [`Comm`] is some ranks in order. Its methods that take `&mut self` are collective. Three rules carry the crate:
 //!
@@ -38,6 +39,7 @@ mod pending;
 mod plain;
 mod posting;
 mod rank;
+pub mod simulator;
 pub mod stall;
 mod stuck;
 #[allow(unsafe_code)]

@@ -218,6 +218,11 @@ impl Drop for Rank {
     }
 }
 
+/// The rank on this thread.
+pub(crate) fn here() -> Option<Rc<Rank>> {
+    HERE.with(|here| here.try_borrow().ok()?.upgrade())
+}
+
 /// Lets the transfers of the rank on this thread progress; at most every 20 µs, and nothing on any other thread. Loops that
 /// compute for long call it between their chunks. Local.
 pub fn poll_here() {
@@ -225,7 +230,10 @@ pub fn poll_here() {
         // `try_borrow`: a poll inside a poll has nothing to add.
         let Ok(here) = here.try_borrow() else { return };
         let Some(rank) = here.upgrade() else { return };
-        if rank.flows.try_borrow().is_ok_and(|f| !f.is_empty() || rank.transport.sending()) {
+        let Ok(idle) = rank.flows.try_borrow().map(|flows| flows.is_empty()) else { return };
+        if rank.transport.pause(rank.me) {
+            rank.advance_flows();
+        } else if !idle || rank.transport.sending() {
             let now = Instant::now();
             if now - rank.polled.get() >= POLL {
                 rank.polled.set(now);

@@ -33,6 +33,7 @@ pub mod phase;
 pub mod pool;
 pub mod progress;
 pub mod random;
+mod simulate;
 pub mod sort;
 mod tree;
 mod world;
@@ -41,6 +42,7 @@ pub use launch::{Launch, conclude, first_process, run};
 pub use physalia_collectives as collectives;
 pub use physalia_collectives::{Abort, Cause, Comm, Failure, Outcome};
 pub use physalia_topology as topology;
+pub use simulate::simulate;
 pub use world::World;
 
 /// What a program needs, to be imported whole.

@@ -48,10 +48,15 @@ impl World {
     /// # Panics
     /// If the system gives no thread.
     pub fn alone() -> World {
+        World::of_this_thread(Comm::alone()).expect("a pool of this thread alone")
+    }
+
+    /// A rank whose only worker is its own thread, and which is not pinned.
+    pub(crate) fn of_this_thread(comm: Comm) -> Outcome<World> {
         let machine = Machine::flat(1);
         let plan =
             physalia_topology::plan(&machine, &machine.mask(), 1, 0, &Wish { threads: Some(1), ..Wish::default() });
-        World::new(Comm::alone(), plan, 1).expect("a pool of this thread alone")
+        World::new(comm, plan, 1)
     }
 
     fn new(comm: Comm, plan: Plan, hosts: u32) -> Outcome<World> {

@@ -1,4 +1,4 @@
-//! Messages between ranks, over one of a few transports: threads of this process, or MPI.
+//! Messages between ranks, over one of a few transports: threads of this process, MPI, or a simulator.
 //!
 //! A transport moves *messages* from one rank to another, in no promised order, each found by its [`Key`]. It knows nothing
 //! of collectives: those are schedules of messages (`algo`) driven by `flow`. What it does promise:
@@ -27,6 +27,7 @@ pub(crate) mod mpi_raw;
 mod roll_call;
 #[cfg(feature = "mpi")]
 mod shared;
+pub(crate) mod simulator;
 pub(crate) mod threads;
 
 use crate::algo::Native;
@@ -75,6 +76,7 @@ pub(crate) enum Payload {
 /// A send under way. Its memory is in use until `Transport::sent` says otherwise.
 pub(crate) enum Ticket {
     Thread(Arc<loan::Loan>),
+    Simulated(Arc<simulator::Lent>),
     #[cfg(feature = "mpi")]
     Mpi(u64),
 }
@@ -140,6 +142,7 @@ fn wrong_length(me: u32, key: &Key, call: &Call, due: usize, sent: usize) -> Abo
 #[derive(Clone)]
 pub(crate) enum Transport {
     Threads(Arc<threads::Job>),
+    Simulator(Arc<simulator::Job>),
     #[cfg(feature = "mpi")]
     Mpi(std::rc::Rc<mpi::Job>),
 }
@@ -148,6 +151,7 @@ macro_rules! each {
     ($self:expr, $job:ident => $body:expr) => {
         match $self {
             Transport::Threads($job) => $body,
+            Transport::Simulator($job) => $body,
             #[cfg(feature = "mpi")]
             Transport::Mpi($job) => $body,
         }
@@ -205,6 +209,7 @@ impl Transport {
     pub(crate) fn enter_late(&self, me: u32, call: &Call) -> Result<Option<threads::Late<'_>>, Abort> {
         match self {
             Transport::Threads(job) => job.enter_late(me, call).map(Some),
+            Transport::Simulator(_) => Ok(None),
             #[cfg(feature = "mpi")]
             Transport::Mpi(_) => Ok(None), // it has begun as any other
         }
@@ -224,6 +229,7 @@ impl Transport {
     pub(crate) fn posted(&self, board: &Board) {
         match self {
             Transport::Threads(job) => job.posted(board),
+            Transport::Simulator(_) => {}
             #[cfg(feature = "mpi")]
             Transport::Mpi(_) => {}
         }
@@ -233,6 +239,7 @@ impl Transport {
     pub(crate) fn nap<'b>(&self, board: &'b Board, on: usize) -> Option<Nap<'b>> {
         match self {
             Transport::Threads(_) => Some(board.nap(on)),
+            Transport::Simulator(_) => None,
             #[cfg(feature = "mpi")]
             Transport::Mpi(_) => None,
         }
@@ -241,7 +248,7 @@ impl Transport {
     /// A wait of which the transport does not know the end is over.
     pub(crate) fn stir(&self) {
         match self {
-            Transport::Threads(_) => {}
+            Transport::Threads(_) | Transport::Simulator(_) => {}
             #[cfg(feature = "mpi")]
             Transport::Mpi(job) => job.stir(),
         }
@@ -252,10 +259,17 @@ impl Transport {
         each!(self, job => job.post(me, to, tag, call, payload))
     }
 
+    /// A computing rank looks up. False where the clock tells how often that is worth it; in a simulation each time counts.
+    pub(crate) fn pause(&self, me: u32) -> bool {
+        let Transport::Simulator(job) = self else { return false };
+        job.pause(me);
+        true
+    }
+
     /// Takes in what has come by itself; nothing to do among threads, where senders deliver.
     pub(crate) fn poll(&self) {
         match self {
-            Transport::Threads(_) => {}
+            Transport::Threads(_) | Transport::Simulator(_) => {}
             #[cfg(feature = "mpi")]
             Transport::Mpi(job) => job.poll(),
         }
@@ -265,9 +279,9 @@ impl Transport {
     pub(crate) fn sent(&self, ticket: &Ticket) -> bool {
         match (self, ticket) {
             (_, Ticket::Thread(loan)) => loan.returned(),
+            (Transport::Simulator(job), Ticket::Simulated(lent)) => job.sent(lent),
             #[cfg(feature = "mpi")]
             (Transport::Mpi(job), Ticket::Mpi(id)) => !matches!(job.landed(*id), Landed::NotYet),
-            #[cfg(feature = "mpi")]
             _ => unreachable!("tickets stay with their transport"),
         }
     }
@@ -294,6 +308,11 @@ impl Transport {
         match ticket {
             Ticket::Thread(loan) => {
                 if loan.withdraw() {
+                    self.abort(abort());
+                }
+            }
+            Ticket::Simulated(lent) => {
+                if lent.withdraw() {
                     self.abort(abort());
                 }
             }
