@@ -126,6 +126,13 @@ fn a_loan_comes_back_when_it_was_read() {
     let read = 90_000_000 + MODEL.overhead_ps;
     assert_eq!(run(1000), [MODEL.overhead_ps, read]);
     assert_eq!(run(1001), [read + MODEL.latency_ps, read]);
+    // Two readers: the second, a message and a gap later, reads before the news of the first is there. Both count.
+    let report = simulated(3).eager(0).run(|comm| {
+        comm.broadcast_into(0, &mut [7u8; 1000])?;
+        Ok(now_ps().unwrap())
+    });
+    let second = message_ps(1000) + 999 * MODEL.byte_gap_ps + MODEL.gap_ps;
+    assert_eq!(report.values().unwrap(), [second + MODEL.latency_ps, second, message_ps(1000)]);
 }
 
 /// A dozen calls with results that are easily wrong, messages of all sizes, and some work.
