@@ -170,3 +170,21 @@ fn bad_ends_have_their_words() {
         }
     }
 }
+
+/// A rank dies somewhere in a body: all others end, for that reason.
+#[test]
+fn a_death_anywhere_ends_the_job() {
+    let mut told = 0;
+    for body in all().into_iter().filter(|b| b.end == End::Well && !LARGE.contains(&b.name)) {
+        let length = simulate(Simulation::new(4), body.run).stats.makespan_ps();
+        for seed in 0..6 {
+            let simulation = Simulation::new(4).seed(seed).death_by_seed(length).detection(length / 10);
+            let report = clock::ends(move || simulate(simulation, body.run));
+            let words: Vec<String> =
+                report.results.into_iter().filter_map(|result| Some(result.err()?.to_string())).collect();
+            told += usize::from(words.len() == 4);
+            assert!(words.iter().all(|w| w.contains("is gone") && *w == words[0]), "{body:?}, seed {seed}: {words:?}");
+        }
+    }
+    assert!(told > 100, "{told}");
+}
