@@ -35,7 +35,7 @@ thread_local!(static HERE: RefCell<Weak<Rank>> = const { RefCell::new(Weak::new(
 
 impl Rank {
     pub(crate) fn new(transport: Transport, me: u32) -> Rc<Rank> {
-        let schedules = Schedules::from_env();
+        let schedules = transport.schedules();
         let size = transport.size();
         let host_of = match schedules.hosts() {
             Some(hosts) => (0..size).map(|r| (u64::from(r) * u64::from(hosts) / u64::from(size)) as u32).collect(),

@@ -28,6 +28,7 @@
 
 pub use crate::transport::simulator::{Death, LogGp, RankStats, Stats};
 
+use crate::algo::model::Schedules;
 use crate::exit::Alive;
 use crate::failure::{Abort, Cause, Outcome, host, install_panic_hook, seat_here};
 use crate::job::Keeper;
@@ -80,6 +81,7 @@ impl Simulation {
             detection_ps: 1_000_000_000,
             deaths: Vec::new(),
             drawn_death: None,
+            schedules: None,
         };
         Simulation { settings, stack_bytes: 1 << 20 }
     }
@@ -130,6 +132,13 @@ impl Simulation {
     /// How long after a death all others are told (1 ms), unless the job has ended meanwhile.
     pub fn detection(mut self, ps: u64) -> Simulation {
         self.settings.detection_ps = ps;
+        self
+    }
+
+    /// The algorithms that collectives take, where these give the right result; else those that the environment asks for, or the
+    /// cheapest.
+    pub fn schedules(mut self, schedules: Schedules) -> Simulation {
+        self.settings.schedules = Some(schedules);
         self
     }
 

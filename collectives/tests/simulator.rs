@@ -1,5 +1,6 @@
 //! The simulated transport: what messages cost, against formulas of textbooks; runs that can be repeated; ranks that die.
 
+use physalia_collectives::Schedules;
 use physalia_collectives::simulator::{Death, LogGp, Report, Simulation, Stats, charge_ps, now_ps};
 use physalia_collectives::{Cause, Comm, Failure, Outcome, Sum};
 
@@ -243,6 +244,7 @@ fn a_death_at_a_time_is_known_after_a_while() {
 fn the_dead_take_their_memory_with_them() {
     for seed in 0..20 {
         let simulation = simulated(4).seed(seed).delays(2_000_000).death(0, Death::AtTimePs(20_000_000));
+        let simulation = simulation.schedules(Schedules::parse("broadcast:binomial").unwrap());
         let bufs = std::sync::Mutex::new(vec![0; 4]);
         let report = simulation.run(|comm| {
             let me = comm.rank();

@@ -1,11 +1,12 @@
 //! Bodies, mutants and a program of a thousand ranks, simulated.
 
+use physalia::collectives::Schedules;
 use physalia::collectives::simulator::{LogGp, Report, Simulation, charge_ps};
 use physalia::prelude::*;
 use physalia::simulate;
 use physalia_tests::clock::{self, Ended};
 use physalia_tests::mutants::Mutant;
-use physalia_tests::{End, all, check_bad_end};
+use physalia_tests::{End, SCHEDULES, all, check_bad_end};
 use std::time::Duration;
 
 /// Bodies that move or compute so much that a schedule of them is enough.
@@ -46,6 +47,22 @@ sizes! {
     eight_and_nine_ranks: 8..10;
     sixteen_ranks: [16];
     thirty_three_ranks: [33];
+}
+
+/// Every algorithm, wherever it is right; messages are late, and long ones lent.
+#[test]
+fn every_schedule() {
+    let some = ["reductions_of_every_order", "vectors_of_every_length"];
+    for schedule in SCHEDULES {
+        for (ranks, seed) in [(3, 0), (6, 1), (16, 2), (33, 3)] {
+            for body in all().into_iter().filter(|b| some.contains(&b.name)) {
+                let schedules = Schedules::parse(schedule).expect("a setting");
+                let simulation = Simulation::new(ranks).seed(seed).delays(20_000_000).eager(100).schedules(schedules);
+                let report = clock::ends(move || simulate(simulation, body.run));
+                report.values().unwrap_or_else(|abort| panic!("{body:?} by {schedule} on {ranks} ranks: {abort}"));
+            }
+        }
+    }
 }
 
 fn value(rank: u32, place: u32) -> u64 {

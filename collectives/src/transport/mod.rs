@@ -31,6 +31,7 @@ pub(crate) mod simulator;
 pub(crate) mod threads;
 
 use crate::algo::Native;
+use crate::algo::model::Schedules;
 use crate::check::Print;
 use crate::failure::{Abort, Cause, host};
 use board::{Board, Nap};
@@ -169,10 +170,18 @@ impl Transport {
         each!(self, job => job.size())
     }
 
+    /// The schedules that were asked for.
+    pub(crate) fn schedules(&self) -> Schedules {
+        match self {
+            Transport::Simulator(job) => job.schedules(),
+            _ => Schedules::from_env(),
+        }
+    }
+
     /// By rank: a number of its host. Empty if all are on one.
     pub(crate) fn hosts(&self) -> Vec<u32> {
         match self {
-            Transport::Threads(_) => vec![],
+            Transport::Threads(_) | Transport::Simulator(_) => vec![],
             #[cfg(feature = "mpi")]
             Transport::Mpi(job) => job.hosts(),
         }
@@ -180,13 +189,15 @@ impl Transport {
 
     /// Whether it has collectives of its own.
     pub(crate) fn has_collectives(&self) -> bool {
-        !matches!(self, Transport::Threads(_))
+        !matches!(self, Transport::Threads(_) | Transport::Simulator(_))
     }
 
     /// Starts one of its own collectives. The memory is in use until `sent` says otherwise.
     pub(crate) fn native(&self, call: Native, from: Option<Span>, into: Span) -> Ticket {
         match self {
-            Transport::Threads(_) => unreachable!("threads have none: {call:?} of {} and {from:?}", into.len()),
+            Transport::Threads(_) | Transport::Simulator(_) => {
+                unreachable!("there is none: {call:?} of {} and {from:?}", into.len())
+            }
             #[cfg(feature = "mpi")]
             Transport::Mpi(job) => job.native(call, from, into),
         }

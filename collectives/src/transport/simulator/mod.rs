@@ -25,6 +25,7 @@ use super::loan::{Loan, Message};
 use super::meetings::Meetings;
 use super::roll_call::{Standing, roll_call};
 use super::{Call, Key, Notice, Payload, Pulled, Ticket, Waited, Want};
+use crate::algo::model::Schedules;
 use crate::check::Print;
 use crate::failure::{Abort, Cause, host, seat_here};
 use model::{Dice, Port};
@@ -49,6 +50,8 @@ pub(crate) struct Settings {
     pub deaths: Vec<(u32, Death)>,
     /// A death by seed: up to which time.
     pub drawn_death: Option<u64>,
+    /// Those of the environment, if there are none.
+    pub schedules: Option<Schedules>,
 }
 
 /// A message under way, or there.
@@ -139,6 +142,10 @@ impl Job {
             bells: (0..ranks).map(|_| Condvar::new()).collect(),
             aborted: AtomicBool::new(false),
         })
+    }
+
+    pub(crate) fn schedules(&self) -> Schedules {
+        self.settings.schedules.clone().unwrap_or_else(Schedules::from_env)
     }
 
     pub(crate) fn size(&self) -> u32 {
