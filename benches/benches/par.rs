@@ -1,5 +1,5 @@
-//! `par(..).sum()` over 2^27 numbers in memory, beside plain sums: `iter().sum()` on one thread, rayon's `sum` on two. Each
-//! thread adds from left to right, so all are bound by the same chain of additions or by memory.
+//! `par(..).sum()` over 2^27 numbers in memory, beside plain sums: `iter().sum()` on one thread, rayon's `sum` on two. The
+//! plain ones add from left to right, bound by the chain of additions; ours in eight lanes, bound by memory.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use physalia::prelude::*;

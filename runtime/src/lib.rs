@@ -23,19 +23,25 @@
 //! world.
 #![forbid(unsafe_code)]
 
+mod blocks;
 pub mod exact;
+pub mod fast;
 pub mod field;
 pub mod halo;
+mod lanes;
 mod launch;
 pub mod log;
 pub mod par;
 pub mod phase;
+mod pieces;
 pub mod pool;
 pub mod progress;
 pub mod random;
 mod simulate;
 pub mod sort;
+mod total;
 mod tree;
+pub mod vector;
 mod world;
 
 pub use launch::{Launch, conclude, first_process, run};

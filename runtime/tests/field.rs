@@ -115,7 +115,12 @@ fn sums_and_hashes_are_the_same_bits_everywhere() {
     for z in 0..cells[2] {
         for y in 0..cells[1] {
             for run in (0..cells[0]).collect::<Vec<_>>().chunks(4096) {
-                total.add(run.iter().fold(0.0, |sum, &x| sum + value([x, y, z])));
+                let mut lanes = [0.0; 8];
+                run.iter().enumerate().for_each(|(i, &x)| lanes[i % 8] += value([x, y, z]));
+                for apart in [4, 2, 1] {
+                    (0..apart).for_each(|lane| lanes[lane] += lanes[lane + apart]);
+                }
+                total.add(lanes[0]);
             }
         }
     }
@@ -211,6 +216,58 @@ fn arrays_are_c_ordered() {
         let whole = job.unwrap().swap_remove(0).expect("rank 0 has it");
         assert_eq!((whole.shape(), whole[[5, 3, 4]]), (&[6, 4, 5][..], 534.0));
     }
+}
+
+#[test]
+fn dots_and_norms() {
+    for (ranks, threads) in shapes() {
+        Launch::from_env()
+            .ranks(ranks)
+            .threads(threads)
+            .run(|world| {
+                let cuts = [vec![0, 4096, 4100], vec![0, 2, 3, 7], vec![0, 5]];
+                let owners = (0..6).map(|id| id * 7 % ranks).collect(); // several boxes a rank, or none
+                let grid = Grid::new([4100, 7, 5]);
+                let mut u = Field::<i32, 3>::with_boxes(world, grid, Boxes::with(cuts, owners))?;
+                u.fill(|[x, y, z]| (x + 10 * y + z) as i32);
+                let mut v = u.like();
+                v.fill(|[x, y, z]| x as i32 - 100 * (y * z) as i32);
+                let mut dot = 0i64;
+                let mut squares = 0i64;
+                for cell in 0..4100 * 7 * 5i64 {
+                    let [x, y, z] = [cell % 4100, cell / 4100 % 7, cell / 4100 / 7];
+                    dot += (x + 10 * y + z) * (x - 100 * y * z);
+                    squares += (x + 10 * y + z).pow(2);
+                }
+                assert_eq!((u.dot(world, &v)?, v.dot(world, &u)?), (dot as f64, dot as f64));
+                assert_eq!(u.norm(world)?, (squares as f64).sqrt());
+                assert_eq!((u.fast().dot(world, &v)?, u.fast().norm(world)?), (dot as f64, (squares as f64).sqrt()));
+                u.fill(|_| 0);
+                assert_eq!(u.norm(world)?, 0.0);
+                Ok(())
+            })
+            .unwrap();
+    }
+}
+
+#[test]
+fn dots_must_fit_and_be_the_same_everywhere() {
+    let why = Launch::from_env().ranks(2).run(|world| {
+        let u = Field::<f64, 2>::new(world, Grid::new([4, 9]))?;
+        let v = Field::<f64, 2>::new(world, Grid::new([4, 8]))?;
+        Ok(u.dot(world, &v)?)
+    });
+    assert!(why.unwrap_err().to_string().contains("a dot product of fields on different boxes"));
+    let why = Launch::from_env().ranks(2).run(|world| {
+        let b = vec![1.0; 3 + world.rank() as usize];
+        Ok(world.dot(&[1.0; 3], &b)?)
+    });
+    assert!(why.unwrap_err().to_string().contains("parts of different length"));
+    let why = Launch::from_env().ranks(2).run(|world| {
+        let u = Field::<f64, 2>::new(world, Grid::new([4, 9]))?;
+        Ok(if world.rank() == 0 { u.sum(world)? } else { u.fast().sum(world)? })
+    });
+    assert!(why.unwrap_err().to_string().contains("the ranks call different things"));
 }
 
 /// The rank's thread is a worker: whoever waited for it elsewhere, while it waits for them, would wait for ever.

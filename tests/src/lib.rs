@@ -5,6 +5,7 @@
 //! job must end instead: exit code and words on stderr.
 #![forbid(unsafe_code)]
 
+pub mod bits;
 pub mod bodies;
 pub mod clock;
 pub mod dice;

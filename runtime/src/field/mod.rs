@@ -23,6 +23,7 @@ mod cell;
 mod grid;
 mod reduce;
 mod storage;
+mod sums;
 mod sweep;
 
 pub use boxes::{Boxes, Region};

@@ -1,14 +1,10 @@
-//! One number from all cells: the same bits on any number of ranks, workers and boxes.
+//! Hashes and extrema of all cells, and all cells in one place: the same on any number of ranks, workers and boxes.
 
 use super::cell::Cell;
 use super::{Field, grid};
 use crate::World;
-use crate::exact::Exact;
-use crate::par::BLOCK;
 use crate::pool::parallel::*;
-use physalia_collectives::check::Print;
 use physalia_collectives::{Abort, By, Max};
-use std::panic::Location;
 
 impl<T: Cell, const D: usize> Field<T, D> {
     /// A hash of all (global index, bits): the sum, modulo 2^64, of a mix of both for every cell. It tells fields apart that
@@ -48,38 +44,6 @@ impl<T: Cell, const D: usize> Field<T, D> {
                 |a, b| if a.is_nan() { a } else { larger(a, b) },
             );
         world.all_reduce(mine, Max)
-    }
-
-    /// The sum of all cells: in order, from 0.0, inside runs of up to 4,096 cells of one row that begin at multiples of 4,096
-    /// of x; the runs' sums exactly; rounded once. Collective; each rank sends one accumulator of at most 274 bytes.
-    ///
-    /// # Errors
-    /// The job's abort.
-    #[track_caller]
-    pub fn sum(&self, world: &mut World) -> Result<f64, Abort> {
-        let print = Print::new::<Field<T, D>>("Field::sum", [self.grid.fingerprint(), 0], Location::caller());
-        let mine = self.fold_rows(
-            Exact::default,
-            |mut total, _, row| {
-                // Boxes begin at multiples of 4,096 of x, so counting from the row's start is right.
-                for run in row.chunks(BLOCK as usize) {
-                    total.add(run.iter().fold(0.0, |sum, cell| sum + cell.as_f64()));
-                }
-                total
-            },
-            |mut a, b| {
-                a.merge(&b);
-                a
-            },
-        );
-        let read = |bytes: &[u8]| Exact::decode(bytes).expect("what a sum wrote, it reads");
-        let absorb = move |mine: &mut Vec<u8>, theirs: &[u8]| {
-            let mut total = read(mine);
-            total.merge(&read(theirs));
-            *mine = total.encode();
-        };
-        let all = world.merge_parts(print, mine.encode(), absorb, move |b| read(b).round().to_le_bytes().to_vec())?;
-        Ok(f64::from_le_bytes(all.try_into().expect("8 bytes")))
     }
 
     /// The whole field on rank 0, x fastest, then y; `None` elsewhere. For small fields. Collective; every rank sends its

@@ -1,5 +1,6 @@
 //! The same bits on any number of ranks and workers. What they must be, is computed by one serial loop here.
 
+use crate::oracle::sums;
 use crate::{Body, well};
 use physalia::prelude::*;
 
@@ -10,7 +11,9 @@ pub(super) fn bodies() -> Vec<Body> {
         s::sums_of_a_million,
         s::reductions_go_along_a_fixed_tree,
         s::every_index_once,
-        s::sums_send_little
+        s::sums_send_little,
+        s::fast_sums_are_near,
+        s::a_block_on_many_ranks_sums_once
     ]
 }
 
@@ -21,31 +24,9 @@ fn term(i: u64) -> f64 {
     (hash.cast_signed() as f64) * 2f64.powi((hash >> 7 & 0x3f) as i32 - 90)
 }
 
-/// The rule of `par(..).sum()`, serially: blocks of 4,096 indices from left to right, their sums exactly, rounded once.
-/// Exactly by another way than the library's, after Shewchuk (1997) as Python's `math.fsum` has it: parts that do not overlap.
+/// The rule of `par(..).sum()`, serially.
 fn by_the_rule(start: u64, end: u64) -> f64 {
-    let two_sum = |a: f64, b: f64| {
-        let (large, small) = if a.abs() < b.abs() { (b, a) } else { (a, b) };
-        (large + small, small - ((large + small) - large))
-    };
-    let mut parts: Vec<f64> = Vec::new(); // ascending
-    for block in start / 4096..=end / 4096 {
-        let indices = start.max(block * 4096)..end.min((block + 1) * 4096);
-        let mut sum = indices.map(term).fold(0.0, |sum, x| sum + x);
-        parts.retain_mut(|part| {
-            (sum, *part) = two_sum(sum, *part);
-            *part != 0.0
-        });
-        parts.push(sum);
-    }
-    let mut rest = 0.0;
-    let mut high = parts.pop().unwrap_or(0.0);
-    while let (0.0, Some(next)) = (rest, parts.pop()) {
-        (high, rest) = two_sum(high, next);
-    }
-    // Half-way between two floats, what is further below decides.
-    let further = parts.last().is_some_and(|part| *part != 0.0 && part.signum() == rest.signum() && rest != 0.0);
-    if further && (high + 2.0 * rest) - high == 2.0 * rest { high + 2.0 * rest } else { high }
+    sums::by_the_rule(start, &(start..end).map(term).collect::<Vec<_>>())
 }
 
 fn sums_have_the_bits_of_the_rule(world: &mut World) -> Outcome<()> {
@@ -75,6 +56,39 @@ fn sums_send_little(world: &mut World) -> Outcome<()> {
     world.par(0..1_000_000).map(term).sum()?;
     let sent = world.sent_bytes() - before;
     assert!(sent <= 1024, "{sent} bytes");
+    Ok(())
+}
+
+/// No order, but every term once; and all ranks have the same value.
+fn fast_sums_are_near(world: &mut World) -> Outcome<()> {
+    let n = 100_003u64;
+    let near = |is: f64, must: f64| assert!((is - must).abs() <= 1e-12 * must.abs(), "{is} for {must}");
+    let value = |i: u64| 1.0 + (i % 7) as f64 / 7.0;
+    let sum = world.par(0..n).map(value).fast().sum()?;
+    near(sum, (0..n).map(value).sum());
+    assert!(world.all_gather(sum)?.iter().all(|s| s.to_bits() == sum.to_bits()));
+    assert_eq!(world.par(3..n).map(|i| i as f32).fast().sum()?, (3..n).sum::<u64>() as f32);
+    let (me, ranks) = (u64::from(world.rank()), u64::from(world.size()));
+    let mine: Vec<f64> = (n * me / ranks..n * (me + 1) / ranks).map(value).collect();
+    near(world.fast().sum(&mine)?, sum);
+    let squares: f64 = (0..n).map(|i| value(i) * value(i)).sum();
+    near(world.fast().dot(&mine, &mine)?, squares);
+    near(world.fast().norm(&mine)?, squares.sqrt());
+    let large: Vec<f64> = mine.iter().map(|v| v * 1e300).collect();
+    near(world.fast().norm(&large)?, squares.sqrt() * 1e300);
+    Ok(())
+}
+
+/// Parts far shorter than a block: it is put together on the way, from as many ranks as there are.
+fn a_block_on_many_ranks_sums_once(world: &mut World) -> Outcome<()> {
+    let (me, ranks) = (u64::from(world.rank()), u64::from(world.size()));
+    for each in [0u64, 1, 3, 100, 2000] {
+        let mine: Vec<f64> = (me * each..(me + 1) * each).map(term).collect();
+        let before = world.sent_bytes();
+        assert_eq!(world.sum(&mine)?.to_bits(), by_the_rule(0, ranks * each).to_bits(), "{each} terms a rank");
+        let sent = world.sent_bytes() - before;
+        assert!(sent <= 1024 + 8 * 4095, "{sent} bytes");
+    }
     Ok(())
 }
 

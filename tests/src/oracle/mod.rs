@@ -2,3 +2,4 @@
 
 pub mod heat;
 pub mod kmers;
+pub mod sums;
