@@ -4,6 +4,7 @@
 //!
 //! ```text
 //! cargo bench -p physalia-benches --bench dots
+//! cargo bench -p physalia-benches --bench dots -- 32768        one of both lengths
 //! ```
 #![forbid(unsafe_code)]
 
@@ -19,11 +20,13 @@ const LENGTHS: [u64; 2] = [1 << 15, 1 << 26];
 
 fn main() -> ExitCode {
     println!("ratios of times, this way to the other: median (quartiles); ns an element of both");
+    let one: Option<u64> = std::env::args().skip(1).find_map(|word| word.parse().ok());
     let job = |(ranks, threads)| {
-        physalia::conclude(Launch::from_env().ranks(ranks).threads(threads).run(|world| {
+        let ended = Launch::from_env().ranks(ranks).threads(threads).run(|world| {
             world.on_root(|| println!("\n{ranks} ranks of {threads} threads"));
-            LENGTHS.into_iter().try_for_each(|len| all(world, len))
-        }))
+            LENGTHS.into_iter().filter(|len| one.is_none_or(|one| one == *len)).try_for_each(|len| all(world, len))
+        });
+        physalia::conclude(ended.map(drop))
     };
     [(1, 1), (1, 2), (2, 1)].map(job).into_iter().find(|code| *code != ExitCode::SUCCESS).unwrap_or(ExitCode::SUCCESS)
 }

@@ -18,7 +18,7 @@ pub(crate) struct Lanes {
 
 impl Lanes {
     /// The terms of these values, after those that came before.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn add<T: Copy>(&mut self, values: &[T], term: impl Fn(T) -> f64) {
         let (before, values) = values.split_at(self.before_lane_0().min(values.len()));
         before.iter().for_each(|&v| self.add_one(term(v)));
@@ -34,7 +34,7 @@ impl Lanes {
     }
 
     /// As `add`, of pairs.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn add_pairs<T: Copy>(&mut self, a: &[T], b: &[T], term: impl Fn(T, T) -> f64) {
         debug_assert_eq!(a.len(), b.len());
         let before = self.before_lane_0().min(a.len());
@@ -55,6 +55,7 @@ impl Lanes {
         (LANES - self.next) % LANES
     }
 
+    #[inline(always)]
     fn add_one(&mut self, term: f64) {
         self.sums[self.next] += term;
         self.next = (self.next + 1) % LANES;
@@ -68,16 +69,17 @@ impl Lanes {
 }
 
 /// The sum of one block of terms that are computed from their index.
-#[inline]
+#[inline(always)]
 pub(crate) fn sum(indices: Range<u64>, term: impl Fn(u64) -> f64) -> f64 {
-    let mut lanes = Lanes::default();
+    let mut sums = [0.0; LANES]; // by itself: in registers, whatever becomes of `Lanes`
     let Range { start: mut i, end } = indices;
     while i < end.saturating_sub(LANES as u64 - 1) {
-        for (lane, k) in lanes.sums.iter_mut().zip(0..) {
+        for (lane, k) in sums.iter_mut().zip(0..) {
             *lane += term(i + k);
         }
         i += LANES as u64;
     }
+    let mut lanes = Lanes { sums, next: 0 };
     (i..end).for_each(|i| lanes.add_one(term(i)));
     lanes.total()
 }

@@ -113,6 +113,8 @@ pub(crate) trait Terms: Sync {
     fn term(&self, i: usize) -> f64;
     fn add_to(&self, lanes: &mut Lanes, which: Range<usize>);
 
+    /// By itself, so that its loop is compiled for lanes whatever is around it.
+    #[inline(never)]
     fn block(&self, which: Range<usize>) -> Lanes {
         let mut lanes = Lanes::default();
         self.add_to(&mut lanes, which);
@@ -132,6 +134,7 @@ impl<T: Real, F: Fn(T) -> f64 + Sync> Terms for One<'_, T, F> {
     fn term(&self, i: usize) -> f64 {
         self.1(self.0[i])
     }
+    #[inline(always)]
     fn add_to(&self, lanes: &mut Lanes, which: Range<usize>) {
         lanes.add(&self.0[which], &self.1);
     }
@@ -144,6 +147,7 @@ impl<T: Real> Terms for Two<'_, T> {
     fn term(&self, i: usize) -> f64 {
         self.0[i].wide() * self.1[i].wide()
     }
+    #[inline(always)]
     fn add_to(&self, lanes: &mut Lanes, which: Range<usize>) {
         lanes.add_pairs(&self.0[which.clone()], &self.1[which], |a, b| a.wide() * b.wide());
     }

@@ -19,7 +19,7 @@ use std::panic::Location;
 impl<T: Cell, const D: usize> Field<T, D> {
     /// The sum of all cells; +0.0 if it is zero, NaN if a cell is NaN or infinities of both signs occur. Collective; each rank
     /// sends one accumulator of at most 274 bytes. Costs as much as a plain sum, and an exact addition (some nanoseconds) a
-    /// run: rows of a hundred cells and more do not feel it.
+    /// run: 10 to 20 per cent of rows of 512 cells in cache, nothing that can be seen from memory.
     ///
     /// # Errors
     /// The job's abort.
