@@ -13,19 +13,19 @@ use crate::transport::memory::{self, Landing, Memory, any_bits};
 use crate::{Op, Plain};
 
 /// Runs `steps` with `from` as buffer 0 and room for `room` values as buffer 1, which is given back full. The caller's
-/// own part is copied by `own`, pairs of ranges (in values) of `from` and of the result.
+/// own parts are copied by `own`: where in `from` and in the result, and how long (in values).
 pub(crate) fn exchange<T: Plain>(
     core: &Core,
     print: Print,
     steps: Vec<Step>,
     from: &[T],
     room: usize,
-    own: Option<(usize, usize, usize)>,
+    own: impl IntoIterator<Item = (usize, usize, usize)>,
 ) -> Result<Vec<T>, Abort> {
     // SAFETY: `from` is borrowed until this call returns, and `run` settles the flow before.
     let source = unsafe { Memory::lend(from) };
     let mut landing = Memory::landing(Landing::<T>::new(room));
-    if let Some((start, into, len)) = own {
+    for (start, into, len) in own {
         let bytes = |n: usize| n * T::BYTES;
         let part = memory::span_of(bytemuck::cast_slice(&from[start..start + len]));
         // SAFETY: the landing is ours alone, no flow has begun.

@@ -24,7 +24,7 @@ pub trait Plain: NoUninit + CheckedBitPattern + Send + Sync + 'static {
 
 impl<T: NoUninit + CheckedBitPattern + Send + Sync + 'static> Plain for T {}
 
-/// One slice of values for each rank, in one vector.
+/// One slice of values for each rank, or for each source of a graph, in one vector.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parts<T> {
     values: Vec<T>,
@@ -45,8 +45,8 @@ impl<T> Parts<T> {
         Parts { values, ends }
     }
 
-    /// The number of ranks.
-    #[allow(clippy::len_without_is_empty)] // there is at least one rank
+    /// The number of parts.
+    #[allow(clippy::len_without_is_empty)] // there is one for each rank or source
     pub fn len(&self) -> usize {
         self.ends.len()
     }

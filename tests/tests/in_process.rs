@@ -2,7 +2,7 @@
 
 use physalia::Launch;
 use physalia_tests::mutants::Mutant;
-use physalia_tests::{End, SCHEDULES, all, check_bad_end, clock};
+use physalia_tests::{Body, End, SCHEDULES, all, check_bad_end, clock};
 use std::process::Command;
 use std::time::Duration;
 
@@ -68,6 +68,21 @@ fn all_bodies_by_every_schedule() {
             command.args(names).env("PHYSALIA_RANKS", ranks).env("PHYSALIA_SCHEDULE", schedule);
             let ended = clock::run(&mut command, Duration::from_secs(120));
             assert_eq!((ended.code, ended.stdout.lines().count()), (Some(0), names.len()), "{schedule}: {ended:?}");
+        }
+    }
+}
+
+/// Grids and graphs of more ranks, also where their number has several factors.
+#[test]
+fn neighbours_on_more_ranks() {
+    let some: Vec<Body> =
+        all().into_iter().filter(|b| b.end == End::Well && b.name.starts_with("neighbours_")).collect();
+    assert!(some.len() >= 5, "{some:?}");
+    for ranks in [6, 7, 9, 16] {
+        for body in some.clone() {
+            let run = move || Launch::from_env().ranks(ranks).threads(1).run(body.run).map(|v| v.len());
+            let values = clock::ends(run).unwrap_or_else(|abort| panic!("{body:?} on {ranks} ranks: {abort}"));
+            assert_eq!(values, ranks as usize);
         }
     }
 }

@@ -56,7 +56,7 @@ impl Comm {
         }
     }
 
-    fn agreed(&self, place: usize, (host, message): (String, String)) -> Abort {
+    pub(super) fn agreed(&self, place: usize, (host, message): (String, String)) -> Abort {
         let core = &self.core;
         let rank = if core.size() == 1 { core.rank.called } else { core.members[place] };
         Abort::new(Cause::Agreed { rank, host, message, by_all: core.is_whole() })

@@ -145,7 +145,7 @@ fn check_blocks(len: usize, ranks: usize) {
 }
 
 /// Where each part begins, and the end of the last.
-fn cuts(counts: &[u64]) -> Vec<usize> {
+pub(super) fn cuts(counts: &[u64]) -> Vec<usize> {
     let mut end = 0usize;
     let next = |&count: &u64| {
         end = usize::try_from(count).ok().and_then(|c| end.checked_add(c)).expect("counts that fit in memory");

@@ -4,8 +4,11 @@ mod agree;
 mod all_to_all;
 mod barrier;
 mod broadcast;
+mod cartesian;
 mod gather;
+mod graph;
 mod merge;
+mod neighbours;
 mod op;
 mod plan;
 mod reduce;
@@ -13,6 +16,8 @@ mod scan;
 mod scatter;
 mod sparse;
 
+pub use cartesian::Cartesian;
+pub use graph::Graph;
 pub use op::{Addable, Associative, By, Fast, Max, Min, Op, Sum};
 pub use plan::{ExchangePlan, Link};
 

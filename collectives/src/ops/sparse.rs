@@ -5,13 +5,12 @@
 //! barrier, which does not block; when that has ended, all messages of all ranks have been received. No rank has a table of
 //! all ranks, and nobody is told that there is nothing for it.
 
+use super::values;
 use crate::algo::dissemination;
-use crate::borrow::invalid;
 use crate::check::Print;
 use crate::core::Core;
 use crate::flow::{Cargo, Due, Flow};
 use crate::stuck::{Waits, Watch};
-use crate::transport::memory::decode;
 use crate::transport::{Call, Key, Payload, Pulled, Want};
 use crate::{Abort, Comm, Plain};
 use std::cell::RefCell;
@@ -39,14 +38,23 @@ impl Comm {
     #[track_caller]
     #[doc(alias = "NBX")]
     pub fn sparse_exchange<T: Plain>(&mut self, messages: Vec<(u32, Vec<T>)>) -> Result<Vec<(u32, Vec<T>)>, Abort> {
-        let at = Location::caller();
+        self.sparse(["sparse_exchange", "the end of sparse_exchange"], messages, Location::caller())
+    }
+
+    /// As `sparse_exchange`, under other names of its begin and its end.
+    pub(super) fn sparse<T: Plain>(
+        &self,
+        [name, end]: [&'static str; 2],
+        messages: Vec<(u32, Vec<T>)>,
+        at: &'static Location<'static>,
+    ) -> Result<Vec<(u32, Vec<T>)>, Abort> {
         let core = &*self.core;
         assert!(
             messages.iter().all(|(to, _)| *to < self.size()),
             "a message to a rank that is not among {}",
             self.size()
         );
-        let print = Print::new::<T>("sparse_exchange", [0; 2], at);
+        let print = Print::new::<T>(name, [0; 2], at);
         let call = core.begin(print)?;
         core.rank.transport.enter(core.rank.me, &call, &core.members)?;
         let mut exchange = Exchange { core, call, came: Vec::new(), coming: Vec::new(), unanswered: Vec::new() };
@@ -55,13 +63,10 @@ impl Comm {
             let number = numbers.entry(to).and_modify(|n| *n += 1).or_insert(0);
             exchange.send(to as usize, *number, bytemuck::cast_slice(&values).to_vec());
         }
-        exchange.run(Print::new::<T>("the end of sparse_exchange", [0; 2], at))?;
+        exchange.run(Print::new::<T>(end, [0; 2], at))?;
         let mut came = exchange.came;
         came.sort_by_key(|&(from, number, _)| (from, number));
-        let value = |(from, _, bytes): (usize, u32, Vec<u8>)| {
-            let values = decode(&bytes).map_err(|i| invalid::<T>(core, &print, i))?;
-            Ok((from as u32, values))
-        };
+        let value = |(from, _, bytes): (usize, u32, Vec<u8>)| Ok((from as u32, values(core, &print, &bytes)?));
         came.into_iter().map(value).collect()
     }
 }

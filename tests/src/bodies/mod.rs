@@ -4,6 +4,7 @@ mod collectives;
 mod ends;
 mod handles;
 mod large;
+mod neighbours;
 mod plans;
 mod sorts;
 mod sums;
@@ -18,6 +19,7 @@ pub(crate) fn all() -> Vec<Body> {
         large::bodies(),
         handles::bodies(),
         plans::bodies(),
+        neighbours::bodies(),
         sorts::bodies(),
         sums::bodies(),
         ways::bodies(),
