@@ -20,6 +20,8 @@ pub struct Print {
     shape: [u64; 2],
     at: &'static Location<'static>,
     hash: u64,
+    /// Of type and shape alone.
+    kind: u64,
 }
 
 /// Kinds of calls whose hash is known: a call site in a loop is hashed once. By place, then overwritten by the next that
@@ -29,7 +31,7 @@ const KNOWN: usize = 256;
 /// What a kind of call is known by: addresses and lengths of its texts, and its operation's type.
 type Kind = [usize; 6];
 
-thread_local!(static BASES: [Cell<(Kind, u64)>; KNOWN] = const { [const { Cell::new(([0; 6], 0)) }; KNOWN] });
+thread_local!(static BASES: [Cell<(Kind, [u64; 2])>; KNOWN] = const { [const { Cell::new(([0; 6], [0; 2])) }; KNOWN] });
 
 impl Print {
     /// The fingerprint of a call of `op` on elements `T`; `shape` holds what must be equal on all ranks.
@@ -53,20 +55,26 @@ impl Print {
         let place = std::ptr::from_ref(at).addr();
         let [op_at, ty_at] = [op, ty].map(|text| text.as_ptr().addr());
         let kind = [place, op_at, op.len(), ty_at, ty.len(), id as usize];
-        let base = BASES.with(|known| {
+        let [base, of_type] = BASES.with(|known| {
             let entry = &known[(place >> 3 ^ op_at ^ ty_at) % KNOWN];
             if entry.get().0 != kind {
-                entry.set((kind, base(op, ty, id, at)));
+                entry.set((kind, [base(op, ty, id, at), xxhash_rust::xxh3::xxh3_64(ty.as_bytes())]));
             }
             entry.get().1
         });
         let [a, b] = shape;
-        Print { op, ty, shape, at, hash: fold(fold(base ^ a, 0x9e37_79b9_7f4a_7c15) ^ b, 0xd6e8_feb8_6659_fd93) }
+        let with_shape = |base: u64| fold(fold(base ^ a, 0x9e37_79b9_7f4a_7c15) ^ b, 0xd6e8_feb8_6659_fd93);
+        Print { op, ty, shape, at, hash: with_shape(base), kind: with_shape(of_type) }
     }
 
     /// 64 bits that differ when the calls do.
     pub(crate) fn hash(&self) -> u64 {
         self.hash
+    }
+
+    /// 64 bits that differ when the types or the shapes of the calls do: what the memory of a message rests on.
+    pub(crate) fn kind(&self) -> u64 {
+        self.kind
     }
 
     /// For people: what, of what, how much, where.
@@ -146,6 +154,13 @@ mod tests {
         }
         let same: Vec<u64> = (0..2).map(|_| print::<u8>("same", [3, 4]).hash()).collect();
         assert_eq!(same[0], same[1]);
+    }
+
+    #[test]
+    fn type_and_shape_are_the_kind() {
+        let kinds = [print::<u32>("a", [0, 1]), print::<u64>("a", [0, 1]), print::<u32>("a", [0, 2])].map(|p| p.kind());
+        assert!(kinds[0] != kinds[1] && kinds[0] != kinds[2]);
+        assert_eq!(kinds[0], print::<u32>("b", [0, 1]).kind());
     }
 
     #[test]

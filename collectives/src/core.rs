@@ -101,6 +101,7 @@ impl Core {
             // Some `Drop` communicates while we unwind. The peers are elsewhere: it would wait for ever.
             return Err(self.rank.transport.abort(self.rank.own_abort("collective during unwinding")));
         }
+        self.rank.delays.now();
         let seq = self.seq.replace(self.seq.get() + 1);
         self.rolling.set(roll(self.rolling.get(), &print));
         Ok(Call { comm: self.id, seq, print, rolling: self.rolling.get() })
@@ -185,6 +186,7 @@ impl Drop for Settle<'_> {
 mod tests {
     use super::*;
     use crate::algo::{Local, Piece, Step};
+    use crate::level::Level;
     use crate::transport::memory::Memory;
     use crate::transport::{Key, Pulled, Transport, Want, threads};
     use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -220,7 +222,11 @@ mod tests {
     /// Two ends of one message that disagree on its length: a named abort, and the lender gets its memory back.
     #[test]
     fn a_message_of_another_length_ends_the_job_in_words() {
-        let job = threads::Job::new(2, false, Default::default());
+        [Level::Off, Level::Light, Level::Full { seed: 5 }].into_iter().for_each(another_length_at);
+    }
+
+    fn another_length_at(level: Level) {
+        let job = threads::Job::checked(2, false, Default::default(), level);
         let print = print();
         let side = |rank: u32, len: usize| {
             let core = core_of(&job, rank);

@@ -189,6 +189,7 @@ impl Flow {
         let step = &mut self.steps[self.at];
         let (sends, recvs) = (std::mem::take(&mut step.sends), std::mem::take(&mut step.recvs));
         for Move { peer, piece } in sends {
+            rank.delays.now();
             let payload = self.pack(&piece);
             let (to, tag) = (self.members[peer], self.counters[0].next(peer));
             rank.count_sent(match &payload {
@@ -200,6 +201,9 @@ impl Flow {
             self.sending.extend(ticket.map(|ticket| Sending { ticket, to, tag, part }));
         }
         for Move { peer, piece } in recvs {
+            if let (Piece::Span(part), true) = (&piece, rank.level.is_full()) {
+                self.memory[part.memory].poison(part.start..part.start + part.len);
+            }
             let (comm, seq) = (self.call.comm, self.call.seq);
             let key = Key { comm, seq, tag: self.counters[1].next(peer), from: self.members[peer] };
             self.waiting.push(Awaited {
@@ -223,6 +227,7 @@ impl Flow {
     }
 
     fn receive_one(&mut self, rank: &Rank, i: usize) -> bool {
+        rank.delays.seldom();
         #[cfg(feature = "mpi")]
         if let Some(id) = self.waiting[i].coming {
             match rank.transport.landed(id) {

@@ -7,7 +7,9 @@
 use crate::Comm;
 use crate::check::Print;
 use crate::core::Core;
+use crate::exit::say;
 use crate::failure::{Abort, Cause, Outcome, host, panic_message};
+use crate::level::Level;
 use crate::rank::Rank;
 use crate::stall::Stall;
 use crate::transport::{Transport, simulator, threads};
@@ -31,8 +33,8 @@ impl std::fmt::Debug for Threads {
 
 impl Threads {
     /// A job of `size` ranks in this process. `roomy`: every rank has cores of its own, so a waiting rank may spin briefly.
-    pub fn new(size: u32, roomy: bool, stall: Stall) -> Threads {
-        Threads { job: threads::Job::new(size, roomy, stall), size }
+    pub fn new(size: u32, roomy: bool, stall: Stall, level: Level) -> Threads {
+        Threads { job: threads::Job::checked(size, roomy, stall, level), size }
     }
 
     /// Makes this thread rank `rank`.
@@ -74,16 +76,19 @@ impl Keeper {
     pub(crate) fn new(transport: Transport, rank: u32, size: u32) -> Keeper {
         let rank = Rank::new(transport, rank);
         rank.sit();
+        if let (Level::Full { seed }, 0) = (rank.level, rank.me) {
+            say(format_args!("all is checked, with delays by PHYSALIA_CHECK=full:{seed}"));
+        }
         Keeper { core: Core::root(rank, size, true) }
     }
 
-    /// This process as a rank of its MPI job.
+    /// This process as a rank of its MPI job. Rank 0's level holds for all.
     ///
     /// # Errors
     /// What is wrong with the launch, in words.
     #[cfg(feature = "mpi")]
-    pub fn mpi(stall: Stall) -> Result<Keeper, String> {
-        let job = crate::transport::mpi::Job::begin(stall)?;
+    pub fn mpi(stall: Stall, level: Level) -> Result<Keeper, String> {
+        let job = crate::transport::mpi::Job::begin(stall, level)?;
         let (rank, size) = (job.rank(), job.size());
         Ok(Keeper::new(Transport::Mpi(job), rank, size))
     }

@@ -31,6 +31,7 @@ pub mod exit;
 pub mod failure;
 mod flow;
 pub mod job;
+pub mod level;
 pub mod local;
 mod nonblocking;
 mod ops;

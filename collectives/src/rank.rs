@@ -4,6 +4,7 @@ use crate::algo::model::Schedules;
 use crate::exit::say;
 use crate::failure::{Abort, Cause, host, seat_here, take_panic};
 use crate::flow::{Due, Flow};
+use crate::level::{Delays, Level};
 use crate::stuck::{Chaser, Waits};
 use crate::transport::board::Board;
 use crate::transport::{Call, Transport, Waited};
@@ -25,6 +26,8 @@ pub(crate) struct Rank {
     pub schedules: Schedules,
     /// By rank of the job: a number of its host. Empty if all are on one.
     host_of: Vec<u32>,
+    pub level: Level,
+    pub delays: Delays,
     /// The board of all ranks of the job, if they share a host.
     board: Option<Board>,
     sent_bytes: Cell<u64>,
@@ -43,6 +46,7 @@ impl Rank {
         };
         // Who asks for a schedule asks for messages.
         let board = transport.board(me).filter(|_| schedules == Schedules::default());
+        let level = transport.level();
         Rc::new(Rank {
             transport,
             me,
@@ -51,6 +55,8 @@ impl Rank {
             called: seat_here().map_or(me, |seat| seat.rank()),
             flows: RefCell::default(),
             chaser: Chaser::default(),
+            level,
+            delays: Delays::new(level, me),
             board,
             sent_bytes: Cell::new(0),
             polled: Cell::new(Instant::now()),

@@ -9,6 +9,7 @@ use physalia_collectives::failure::{host, install_panic_hook, seat_here};
 #[cfg(feature = "mpi")]
 use physalia_collectives::job::Keeper;
 use physalia_collectives::job::Threads;
+use physalia_collectives::level::Level;
 use physalia_collectives::stall::Stall;
 use physalia_collectives::{Abort, Cause, Outcome, Schedules};
 use physalia_slurm::Launcher;
@@ -23,6 +24,10 @@ use std::time::Duration;
 /// `PHYSALIA_THREADS` is the number of workers of each rank (all cores that a rank may use), `PHYSALIA_PIN=off` leaves them
 /// unpinned. A wait of 60 s is told on stderr, with who waits where; `PHYSALIA_STALL=10` does so after 10 s, and
 /// `PHYSALIA_STALL=600:kill` ends the job then. (What is proved never to end is ended without being asked.)
+/// `PHYSALIA_CHECK` says how much is compared while the job runs: `light` (all calls of all ranks), `off` (only types, shapes and
+/// lengths of messages) or `full` (besides, with memory poisoned before something is received there, and with random delays, to
+/// find what goes wrong seldom; `full:42` repeats the delays of a seed); see
+/// [`Level`](physalia_collectives::level::Level).
 /// `PHYSALIA_BOARD=off` lets ranks that share a host communicate by messages alone, as between hosts, and
 /// `PHYSALIA_SCHEDULE=all_reduce:ring,broadcast:chain` by the algorithms named (see [`Schedules`]), where they give the right
 /// result.
@@ -67,6 +72,7 @@ pub struct Launch {
     ranks: Result<Option<u32>, String>, // a bad environment is reported by `run`, unless `ranks` overrides it
     wish: Result<Wish, String>,
     stall: Result<Stall, String>,
+    check: Result<Level, String>,
     grace: Duration,
 }
 
@@ -103,7 +109,9 @@ impl Launch {
         });
         // Board and schedules are asked for where they are made; a typo is refused here.
         let stall = board.and(schedules).and(stall);
-        Launch { ranks: number("PHYSALIA_RANKS"), wish, stall, grace: Duration::from_secs(5) }
+        let check = var("PHYSALIA_CHECK")
+            .map_or(Ok(Level::default()), |text| Level::parse(&text).map_err(|why| format!("PHYSALIA_CHECK={why}")));
+        Launch { ranks: number("PHYSALIA_RANKS"), wish, stall, check, grace: Duration::from_secs(5) }
     }
 
     /// The number of ranks. Under a launcher it must be the number that was started.
@@ -139,28 +147,34 @@ impl Launch {
         let wanted = self.ranks.clone().map_err(usage)?;
         let wish = self.wish.clone().map_err(usage)?;
         let stall = self.stall.clone().map_err(usage)?;
+        let level = self.check.clone().map_err(usage)?;
         install_panic_hook();
         let machine = physalia_topology::probe();
         let mask = sys::affinity().unwrap_or_else(|_| machine.mask());
         match launcher()? {
             #[cfg(feature = "mpi")]
-            Some(launcher) => {
-                by_launcher(&launcher, wanted, stall, &body, |comm| World::of_process(comm, &machine, &mask, &wish), at)
-            }
+            Some(launcher) => by_launcher(
+                &launcher,
+                wanted,
+                (stall, level),
+                &body,
+                |comm| World::of_process(comm, &machine, &mask, &wish),
+                at,
+            ),
             #[cfg(not(feature = "mpi"))]
             Some(launcher) if launcher.size > 1 => Err(usage(format!(
                 "started as one of {} ranks by {}, but this program was built without MPI, so each would run alone: \
                  build with `--features mpi`, or start it by itself with PHYSALIA_RANKS={}",
                 launcher.size, launcher.kind, launcher.size
             ))),
-            _ => in_process(wanted.unwrap_or(1), (self.grace, stall), &machine, &mask, &wish, &body, at),
+            _ => in_process(wanted.unwrap_or(1), (self.grace, stall, level), &machine, &mask, &wish, &body, at),
         }
     }
 }
 
 fn in_process<T: Send>(
     size: u32,
-    (grace, stall): (Duration, Stall),
+    (grace, stall, level): (Duration, Stall, Level),
     machine: &Machine,
     mask: &CpuSet,
     wish: &Wish,
@@ -169,7 +183,7 @@ fn in_process<T: Send>(
 ) -> Result<Vec<T>, Abort> {
     // One plan tells whether ranks and their workers have cores of their own.
     let roomy = physalia_topology::plan(machine, mask, size, 0, wish).pinned;
-    let job = Threads::new(size, roomy, stall);
+    let job = Threads::new(size, roomy, stall, level);
     let values = std::thread::scope(|scope| {
         let start = |rank| {
             let mine = job.clone();
@@ -225,7 +239,7 @@ impl Drop for OneJob {
 fn by_launcher<T>(
     launcher: &Launcher,
     wanted: Option<u32>,
-    stall: Stall,
+    (stall, level): (Stall, Level),
     body: &impl Fn(&mut World) -> Outcome<T>,
     world: impl FnOnce(physalia_collectives::Comm) -> Outcome<World>,
     at: &'static Location<'static>,
@@ -236,7 +250,7 @@ fn by_launcher<T>(
     }
     let _alone =
         OneJob::enter().ok_or_else(|| usage("two jobs at once in one MPI process: run them one after the other"))?;
-    let keeper = Keeper::mpi(stall).map_err(usage)?;
+    let keeper = Keeper::mpi(stall, level).map_err(usage)?;
     let comm = keeper.comm();
     if comm.size() != size {
         let mpi = physalia_collectives::job::mpi_version().unwrap_or_default();
@@ -279,9 +293,10 @@ mod tests {
             ("PHYSALIA_PIN", "1"),
             ("PHYSALIA_STALL", "soon"),
             ("PHYSALIA_SCHEDULE", "all_reduce:round"),
+            ("PHYSALIA_CHECK", "full:x"),
         ] {
             let bad = launch(&[(name, value)]);
-            let why = bad.ranks.err().or(bad.wish.err()).or(bad.stall.err()).expect("refused");
+            let why = bad.ranks.err().or(bad.wish.err()).or(bad.stall.err()).or(bad.check.err()).expect("refused");
             assert!(why.contains(&format!("{name}={value}")), "{why}");
         }
         assert_eq!(launch(&[("PHYSALIA_RANKS", "0")]).ranks(2).ranks, Ok(Some(2)));

@@ -87,6 +87,51 @@ fn neighbours_on_more_ranks() {
     }
 }
 
+/// A process of its own, at a level of checking.
+fn at_level(names: &[&str], level: &str, board: &str) -> clock::Ended {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bodies"));
+    command.args(names).env("PHYSALIA_RANKS", "3").env("PHYSALIA_THREADS", "2").env("PHYSALIA_BOARD", board);
+    clock::run(command.env("PHYSALIA_CHECK", level), Duration::from_secs(120))
+}
+
+/// Nothing depends on the level, neither results nor an order of events.
+#[test]
+fn all_bodies_at_every_level() {
+    let names: Vec<&str> = all().iter().filter(|b| b.end == End::Well).map(|b| b.name).collect();
+    for (level, board) in [("off", "on"), ("off", "off"), ("full:7", "on"), ("full:8", "off"), ("full", "off")] {
+        let ended = at_level(&names, level, board);
+        assert_eq!((ended.code, ended.stdout.lines().count()), (Some(0), names.len()), "{level}: {ended:?}");
+        let told = ended.stderr.matches(&format!("PHYSALIA_CHECK={level}")).count();
+        assert_eq!(told, usize::from(level.starts_with("full")), "{level}: {}", ended.stderr);
+    }
+}
+
+/// What memory rests on is compared at every level; what it does not, is not at level `off`.
+#[test]
+fn types_and_lengths_are_compared_when_checks_are_off() {
+    for body in all() {
+        match body.name {
+            "another_type" | "another_length" | "neighbours_with_another_block" => {
+                check_bad_end(&body, &at_level(&[body.name], "off", "off"));
+            }
+            "another_line" => {
+                check_bad_end(&body, &at_level(&[body.name], "full", "off"));
+                let ended = at_level(&[body.name], "off", "off");
+                assert_eq!(ended.code, Some(0), "{ended:?}");
+                check_bad_end(&body, &at_level(&[body.name], "off", "on")); // the stamp is the flag
+            }
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn a_level_that_is_none_is_refused_by_name() {
+    let ended = at_level(&["reductions"], "most", "on");
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    assert!(ended.stderr.contains("PHYSALIA_CHECK=most: `off`, `light`, `full`"), "{ended:?}");
+}
+
 /// Each in a process of its own: some leave it.
 #[test]
 fn bad_ends_have_their_code_and_words() {

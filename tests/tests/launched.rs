@@ -88,6 +88,55 @@ fn all_bodies_without_a_board() {
     }
 }
 
+/// Nothing depends on the level of checking; what memory rests on is compared at every one.
+#[test]
+fn all_bodies_at_every_level() {
+    let names: Vec<&str> = well().iter().map(|b| b.name).collect();
+    for (level, board) in [("off", "off"), ("full:7", "on"), ("full", "off")] {
+        let mut command = command(3, 1, BODIES, &names, board);
+        let ended = clock::run(command.env("PHYSALIA_CHECK", level), Duration::from_secs(180));
+        let good = ended.stdout.lines().filter(|line| line.starts_with("ok ")).count();
+        assert_eq!((ended.code, good), (Some(0), names.len()), "{level}: {ended:?}");
+        let told = ended.stderr.matches(&format!("PHYSALIA_CHECK={level}")).count();
+        assert_eq!(told, usize::from(level.starts_with("full")), "{level}: {}", ended.stderr);
+    }
+    for body in all() {
+        if ["another_type", "another_length", "neighbours_with_another_block"].contains(&body.name) {
+            let mut command = command(3, 1, BODIES, &[body.name], "off");
+            check_bad_end(&body, &clock::run(command.env("PHYSALIA_CHECK", "off"), Duration::from_secs(60)));
+        }
+    }
+}
+
+/// Rank 0's level holds for all.
+#[test]
+fn a_level_that_differs_between_ranks() {
+    for (first, others, told) in [("light", "full", 0), ("full:3", "off", 1)] {
+        let mut command = Command::new("mpirun");
+        command.envs([("OMPI_ALLOW_RUN_AS_ROOT", "1"), ("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1")]);
+        command.env("OMPI_MCA_rmaps_base_oversubscribe", "1").args(["--bind-to", "none"]);
+        let [first, others] = [first, others].map(|level| format!("PHYSALIA_CHECK={level}"));
+        command.args([
+            "-n",
+            "1",
+            "env",
+            &first,
+            BODIES,
+            "all_to_all",
+            ":",
+            "-n",
+            "2",
+            "env",
+            &others,
+            BODIES,
+            "all_to_all",
+        ]);
+        let ended = clock::run(&mut command, Duration::from_secs(60));
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        assert_eq!(ended.stderr.matches("PHYSALIA_CHECK=full").count(), told, "{ended:?}");
+    }
+}
+
 /// A setting that differs between ranks is no trap: all have a board, or none.
 #[test]
 fn a_board_that_one_rank_does_not_want() {

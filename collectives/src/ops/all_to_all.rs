@@ -5,6 +5,7 @@ use crate::algo::model::{Algorithm, Collective};
 use crate::algo::{Native, Part, Step, bruck, direct};
 use crate::borrow;
 use crate::check::Print;
+use crate::core::Core;
 use crate::flow::{Blobs, Cargo};
 use crate::posting;
 use crate::transport::memory::{Landing, any_bits};
@@ -130,6 +131,10 @@ impl Comm {
         let theirs = borrow::exchange(core, print, steps, counts, ranks, Some((core.me, core.me, 1)))?;
 
         let into = self::cuts(&theirs);
+        if core.rank.level.is_full() {
+            let print = Print::new::<T>("all_to_all_v (sums)", [0; 2], at);
+            check_sums(core, print, [cuts[ranks], into[ranks]])?;
+        }
         let size = T::BYTES;
         let range = |cuts: &[usize], q: usize| (cuts[q] < cuts[q + 1]).then(|| cuts[q] * size..cuts[q + 1] * size);
         let steps = direct::exchange(core.me, ranks, |q| range(&cuts, q), |q| range(&into, q));
@@ -138,6 +143,21 @@ impl Comm {
         let values = borrow::exchange(core, print, steps, send, into[ranks], own)?;
         Ok(Parts::new(values, into[1..].to_vec()))
     }
+}
+
+/// As many values are sent by all ranks together as are received.
+fn check_sums(core: &Core, print: Print, mine: [usize; 2]) -> Result<(), Abort> {
+    let mut sums = [0u128; 2];
+    for blob in core.all_blobs(print, super::bytes(&mine.map(|n| n as u64)))? {
+        let said = super::values::<u64>(core, &print, &blob)?;
+        sums.iter_mut().zip(said).for_each(|(sum, n)| *sum += u128::from(n));
+    }
+    let [sent, due] = sums;
+    if sent != due {
+        let what = format!("the counts of {} are of {sent} values sent and {due} received", print.text());
+        return Err(core.rank.transport.abort(core.rank.own_abort(&what)));
+    }
+    Ok(())
 }
 
 fn check_blocks(len: usize, ranks: usize) {
@@ -152,4 +172,17 @@ pub(super) fn cuts(counts: &[u64]) -> Vec<usize> {
         end
     };
     std::iter::once(0).chain(counts.iter().map(next).collect::<Vec<_>>()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_that_do_not_add_up_are_told() {
+        let print = Print::new::<u8>("sums", [0; 2], Location::caller());
+        assert!(check_sums(&Comm::alone().core, print, [3, 3]).is_ok());
+        let wrong = check_sums(&Comm::alone().core, print, [3, 4]).unwrap_err().to_string();
+        assert!(wrong.contains("of 3 values sent and 4 received"), "{wrong}");
+    }
 }

@@ -30,6 +30,9 @@ use crate::transport::memory::decode;
 
 /// The values in each rank's blob.
 pub(crate) fn values<T: Plain>(core: &Core, print: &Print, blob: &[u8]) -> Result<Vec<T>, Abort> {
+    if !blob.len().is_multiple_of(T::BYTES) {
+        return Err(invalid::<T>(core, print, blob.len() / T::BYTES));
+    }
     decode(blob).map_err(|i| invalid::<T>(core, print, i))
 }
 

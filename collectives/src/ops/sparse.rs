@@ -91,6 +91,7 @@ impl Exchange<'_> {
         }
         let to = core.members[to];
         rank.count_sent(bytes.len());
+        rank.delays.now();
         rank.transport.post(rank.me, to, 2 * number, &self.call, Payload::Owned(bytes));
         self.unanswered.push(Key { comm: self.call.comm, seq: self.call.seq, tag: 2 * number + 1, from: to });
     }
@@ -125,6 +126,7 @@ impl Exchange<'_> {
     /// Takes in what has come, and answers it.
     fn take(&mut self) {
         let rank = &self.core.rank;
+        rank.delays.seldom();
         let pull = |key: &Key| rank.transport.pull(rank.me, key, Want::Any, &self.call);
         self.unanswered.retain(|key| matches!(pull(key), Pulled::NotYet));
         let mut whole = Vec::new();

@@ -15,7 +15,7 @@ use crate::plain::Plain;
 use crate::stuck::Watch;
 use crate::transport::Call;
 use crate::transport::board::{Board, MOST, Other, ROOM, Stamp};
-use crate::transport::memory::any_bits;
+use crate::transport::memory::{any_bits, poison};
 use std::ops::Range;
 
 /// From this many bytes on, a copy less outweighs the messages.
@@ -66,6 +66,7 @@ impl Posting<'_> {
 
     /// Posts what this rank has to say in a step, once its slot is free.
     fn post(&self, step: u64, total: usize, parts: &[&[u8]]) -> Result<(), Abort> {
+        self.core.rank.delays.now();
         let stamp = self.stamp(step);
         let len = parts.iter().map(|p| p.len()).sum();
         let needed = Board::needed(stamp.step, len);
@@ -81,6 +82,7 @@ impl Posting<'_> {
 
     /// Waits until these members have posted a step.
     fn read(&self, step: u64, from: impl Iterator<Item = usize> + Clone) -> Result<(), Abort> {
+        self.core.rank.delays.now();
         let stamp = self.stamp(step);
         let all = || {
             for member in from.clone() {
@@ -94,6 +96,33 @@ impl Posting<'_> {
             from.clone().filter(|&m| self.board.posted(m, stamp).is_ok_and(|there| !there)).for_each(due);
         };
         self.wait(Due::Post(stamp.step), on, all)
+    }
+
+    /// As `read`, where each has `total(member)` to post in all.
+    fn read_of(
+        &self,
+        step: u64,
+        mut from: impl Iterator<Item = usize> + Clone,
+        total: impl Fn(usize) -> usize,
+    ) -> Result<(), Abort> {
+        self.read(step, from.clone())?;
+        if !self.core.rank.level.is_full() {
+            return Ok(());
+        }
+        let said = |m: usize| self.board.total(m, self.before + 1 + step);
+        let Some(wrong) = from.find(|&m| said(m) != total(m) as u64) else { return Ok(()) };
+        let side = |what: &str, n: u64| format!("{} ({what} {n} in all)", self.call.print.text());
+        let mine = (self.core.members[self.core.me], side("to read", total(wrong) as u64));
+        let theirs = (self.core.members[wrong], side("has posted", said(wrong)));
+        let cause = Cause::Mismatch { host: host().into(), calls: [mine, theirs] };
+        Err(self.core.rank.transport.abort(Abort::new(cause)))
+    }
+
+    /// At level `full`, so that what has not come is seen.
+    fn poison<T: Plain>(&self, into: &mut [T]) {
+        if self.core.rank.level.is_full() {
+            poison(into);
+        }
     }
 
     fn mismatch(&self, Other { member, print, text }: Other) -> Abort {

@@ -55,12 +55,13 @@ impl Posting<'_> {
     fn gather<T: Plain>(self, mine: &[T], place: impl Fn(usize) -> Range<usize>, all: &mut [T]) -> Result<(), Abort> {
         let (room, whole) = (ROOM / T::BYTES, size_of_val(all));
         let steps = (0..self.board.members).map(|m| chunks(place(m).len(), room)).max().unwrap_or(1);
+        self.poison(all);
         all[place(self.board.me)].copy_from_slice(mine);
         for k in 0..steps {
             if k + 1 < steps {
                 self.post_chunk(mine, k + 1)?;
             }
-            self.read(k, self.others())?;
+            self.read_of(k, self.others(), |m| place(m).len())?;
             for m in self.others() {
                 let part = &mut all[place(m)];
                 let range = chunk(part.len(), room, k);
@@ -77,12 +78,15 @@ impl Posting<'_> {
     pub(crate) fn broadcast<T: Plain>(self, root: usize, values: &mut [T]) -> Result<(), Abort> {
         let (len, room, whole) = (values.len(), ROOM / T::BYTES, size_of_val(values));
         let steps = chunks(len, room);
+        if self.board.me != root {
+            self.poison(values);
+        }
         for k in 0..steps {
             let part = &mut values[chunk(len, room, k)];
             if self.board.me == root {
                 self.post(k, size_of_val(part), &[bytemuck::cast_slice(part)])?;
             } else {
-                self.read(k, std::iter::once(root))?;
+                self.read_of(k, std::iter::once(root), |_| size_of_val(part))?;
                 self.board.load((root, self.before + 1 + k, size_of_val(part), 0), part, whole);
             }
             self.through(k);
@@ -103,6 +107,7 @@ impl Posting<'_> {
                 self.read(k, std::iter::once(root))?;
                 if k == 0 {
                     bytes = vec![0; self.board.total(root, self.before + 1) as usize];
+                    self.poison(&mut bytes);
                     steps = chunks(bytes.len(), ROOM);
                 }
                 let range = chunk(bytes.len(), ROOM, k);
@@ -124,6 +129,7 @@ impl Posting<'_> {
         let room = (ROOM / T::BYTES / (members - 1)).max(1);
         let steps = chunks(block, room);
         let whole = size_of_val(into);
+        self.poison(into);
         into[me * block..(me + 1) * block].copy_from_slice(&send[me * block..(me + 1) * block]);
         let mut parts = Vec::with_capacity(members - 1);
         let mut post = |k: u64| {
@@ -138,7 +144,7 @@ impl Posting<'_> {
             if k + 1 < steps {
                 post(k + 1)?;
             }
-            self.read(k, self.others())?;
+            self.read_of(k, self.others(), |_| block)?;
             let range = chunk(block, room, k);
             let bytes = range.len() * T::BYTES;
             for m in self.others() {

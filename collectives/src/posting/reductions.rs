@@ -27,7 +27,7 @@ impl Posting<'_> {
             if k + 1 < steps {
                 self.post(k + 1, total, &[bytemuck::cast_slice(&values[chunk(values.len(), room, k + 1)])])?;
             }
-            self.read(k, self.others())?;
+            self.read_of(k, self.others(), |_| total)?;
             let len = values.len();
             let mine = &mut values[chunk(len, room, k)];
             folding.run(|| self.fold(k, (size_of_val(mine), 0), mine, &mut own, op));
@@ -48,12 +48,12 @@ impl Posting<'_> {
             let mine = &mut values[chunk(len, room, round)];
             let (of, slice) = (size_of_val(mine), slices(mine.len(), self.board.members));
             self.post(all, of, &[bytemuck::cast_slice(mine)])?;
-            self.read(all, self.others())?;
+            self.read_of(all, self.others(), |_| of)?;
             let part = &mut mine[slice(me)];
             let from = slice(me).start * T::BYTES;
             self.fold(all, (of, from), part, &mut own, op); // a panic ends the job: the others need our slice
             self.post(sums, of, &[bytemuck::cast_slice(&mine[slice(me)])])?;
-            self.read(sums, self.others())?;
+            self.read_of(sums, self.others(), |_| of)?;
             for m in self.others() {
                 let part = &mut mine[slice(m)];
                 self.board.load((m, self.before + 1 + sums, size_of_val(part), 0), part, of);
@@ -102,7 +102,7 @@ impl Posting<'_> {
                 self.through(k);
                 continue;
             }
-            self.read(k, self.others())?;
+            self.read_of(k, self.others(), |_| size_of_val(mine))?;
             folding.run(|| self.fold(k, (size_of_val(mine), 0), mine, &mut own, op));
             self.through(k);
         }

@@ -7,6 +7,10 @@
 use crate::Plain;
 use std::any::Any;
 use std::fmt;
+use std::ops::Range;
+
+/// Every byte of memory that is poisoned: NaN, -1, the largest number.
+pub(crate) const POISON: u8 = 0xff;
 
 /// Bytes at a fixed place: lent for reading, and for writing where it came from exclusive memory.
 #[derive(Clone, Copy, Debug)]
@@ -165,6 +169,14 @@ impl Memory {
         Memory::Lent(Span { ptr: values.cast(), len: values.len() * T::BYTES })
     }
 
+    /// Writes poison into a range of bytes that a flow will receive into.
+    pub(crate) fn poison(&mut self, range: Range<usize>) {
+        let span = self.span().part(range.start, range.len());
+        // SAFETY: what will be received into is exclusive memory in which any bits are valid, and no message reads it now
+        // (`Flow::in_use`).
+        unsafe { span.ptr.write_bytes(POISON, span.len) };
+    }
+
     pub(crate) fn span(&mut self) -> Span {
         match self {
             Memory::Owned(storage) => storage.span_any(),
@@ -192,6 +204,13 @@ impl Memory {
 /// Whether every bit pattern is a valid `T`, so that peers may write straight into memory of that type.
 pub(crate) fn any_bits<T: Plain>() -> bool {
     std::any::TypeId::of::<T>() == std::any::TypeId::of::<T::Bits>()
+}
+
+/// Writes poison over values. Any bits must be a `T`.
+pub(crate) fn poison<T: Plain>(values: &mut [T]) {
+    assert!(any_bits::<T>());
+    // SAFETY: the values are ours for the call, have no padding, and any bits are a value.
+    unsafe { values.as_mut_ptr().cast::<u8>().write_bytes(POISON, size_of_val(values)) };
 }
 
 /// Where values of `T` land: directly as themselves where any bit pattern will do, else as bytes to be checked.

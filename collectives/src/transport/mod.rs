@@ -4,7 +4,8 @@
 //! of collectives: those are schedules of messages (`algo`) driven by `flow`. What it does promise:
 //!
 //! - a message is copied once, from the sender's memory to the receiver's, where it is long enough to matter;
-//! - fingerprints are compared before a message is believed, and a mismatch names both calls;
+//! - fingerprints are compared before a message is believed, and a mismatch names both calls; type, shape and length of a
+//!   message at every level of checking;
 //! - every wait ends: something moved, or the job's sticky abort flag is up. Under MPI an abort ends the processes at once,
 //!   because a started transfer cannot be unwound over.
 
@@ -34,6 +35,7 @@ use crate::algo::Native;
 use crate::algo::model::Schedules;
 use crate::check::Print;
 use crate::failure::{Abort, Cause, host};
+use crate::level::Level;
 use board::{Board, Nap};
 use memory::Span;
 use std::sync::Arc;
@@ -140,6 +142,11 @@ fn wrong_length(me: u32, key: &Key, call: &Call, due: usize, sent: usize) -> Abo
     Abort::new(Cause::Mismatch { host: host().into(), calls })
 }
 
+/// A message between two ranks is of another type or shape than its receiver wants.
+fn wrong_kind(me: u32, key: &Key, call: &Call, sent: String) -> Abort {
+    Abort::new(Cause::Mismatch { host: host().into(), calls: [(me, call.print.text()), (key.from, sent)] })
+}
+
 #[derive(Clone)]
 pub(crate) enum Transport {
     Threads(Arc<threads::Job>),
@@ -187,6 +194,11 @@ impl Transport {
         }
     }
 
+    /// How much is checked.
+    pub(crate) fn level(&self) -> Level {
+        each!(self, job => job.level())
+    }
+
     /// Whether it has collectives of its own.
     pub(crate) fn has_collectives(&self) -> bool {
         !matches!(self, Transport::Threads(_) | Transport::Simulator(_))
@@ -219,7 +231,7 @@ impl Transport {
     /// A call on a board takes long: a peer may be in another one, elsewhere.
     pub(crate) fn enter_late(&self, me: u32, call: &Call) -> Result<Option<threads::Late<'_>>, Abort> {
         match self {
-            Transport::Threads(job) => job.enter_late(me, call).map(Some),
+            Transport::Threads(job) => job.enter_late(me, call),
             Transport::Simulator(_) => Ok(None),
             #[cfg(feature = "mpi")]
             Transport::Mpi(_) => Ok(None), // it has begun as any other

@@ -14,13 +14,14 @@
 //! MPI is called only from the thread that started it (`MPI_THREAD_FUNNELED`); `Job` is `!Send`.
 
 use super::board::Board;
-use super::memory::{Span, span_of};
+use super::memory::{POISON, Span, span_of};
 use super::mpi_calls::{Request, Wire, start};
 pub(crate) use super::mpi_calls::{abort_job, finalize, version};
 use super::mpi_ledger::{Ledger, Shown};
 use super::{Call, Key, Landed, Notice, Payload, Pulled, Ticket, Waited, Want};
 use crate::algo::Native;
 use crate::failure::{Abort, host};
+use crate::level::Level;
 use crate::stall::{Due, Patience, Stall};
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
@@ -51,7 +52,8 @@ struct Head {
     text: u32,
     kind: u32,
     payload_tag: i32,
-    spare: u64,
+    /// Type and shape of the call.
+    of_kind: u64,
 }
 
 /// What a head announces.
@@ -90,7 +92,8 @@ pub(crate) struct Job {
     board: RefCell<Option<Board>>,
     /// By rank, the first rank of its host; empty if all are on one.
     hosts: Vec<u32>,
-    inbox: RefCell<HashMap<Key, Arrived>>,
+    /// What has come, and of which fingerprint and kind.
+    inbox: RefCell<HashMap<Key, ([u64; 2], Arrived)>>,
     notices: RefCell<VecDeque<Notice>>,
     kept: RefCell<Vec<Kept>>,
     /// Transfers that somebody asks about; a receive of unknown length brings its own memory.
@@ -100,6 +103,7 @@ pub(crate) struct Job {
     moved: Cell<u64>,
     wait: Cell<Wait>,
     stall: Stall,
+    level: Level,
     roomy: bool,
 }
 
@@ -125,7 +129,7 @@ impl Job {
     ///
     /// # Errors
     /// What is wrong with the launch, in words.
-    pub(crate) fn begin(stall: Stall) -> Result<Rc<Job>, String> {
+    pub(crate) fn begin(stall: Stall, level: Level) -> Result<Rc<Job>, String> {
         start()?;
         let wire = Wire::new();
         let mut hosts = wire.hosts();
@@ -133,10 +137,13 @@ impl Job {
         if on_host == hosts.len() {
             hosts.clear();
         }
+        let mut words = level.words();
+        super::mpi_board::broadcast(&wire, &mut words);
+        let level = Level::of_words(words);
         let board = super::mpi_board::begin(&wire, on_host);
         Ok(Rc::new(Job {
             roomy: on_host <= physalia_topology::sys::online_cpus(),
-            ledger: Ledger::new(wire.rank),
+            ledger: Ledger::new(wire.rank, level != Level::Off),
             board: RefCell::new(board),
             hosts,
             wire,
@@ -149,7 +156,12 @@ impl Job {
             moved: Cell::new(0),
             wait: Cell::new(Wait::new(0, stall)),
             stall,
+            level,
         }))
+    }
+
+    pub(crate) fn level(&self) -> Level {
+        self.level
     }
 
     pub(crate) fn rank(&self) -> u32 {
@@ -251,7 +263,7 @@ impl Job {
             text: text.len() as u32,
             kind,
             payload_tag,
-            spare: 0,
+            of_kind: call.print.kind(),
         };
         let bytes = [bytemuck::bytes_of(&head), text.as_bytes(), along].concat();
         // SAFETY: the message's heap block is kept below until MPI is through, and does not move.
@@ -281,7 +293,10 @@ impl Job {
     }
 
     pub(crate) fn pull(&self, me: u32, key: &Key, want: Want, call: &Call) -> Pulled {
-        let Some(arrived) = self.inbox.borrow_mut().remove(key) else { return Pulled::NotYet };
+        let Some(([print, kind], arrived)) = self.inbox.borrow_mut().remove(key) else { return Pulled::NotYet };
+        if kind != call.print.kind() {
+            self.abort(super::wrong_kind(me, key, call, self.ledger.text_of(print)));
+        }
         if let Want::Into(span) = &want
             && span.len() != arrived.len()
         {
@@ -302,7 +317,7 @@ impl Job {
                 Pulled::Coming(self.track(unsafe { self.wire.receive(span, key.from, tag) }, None))
             }
             (Arrived::Follows { tag, bytes }, Want::Any) => {
-                let mut buffer = vec![0u8; bytes];
+                let mut buffer = vec![if self.level.is_full() { POISON } else { 0 }; bytes];
                 // SAFETY: the buffer is kept with the request; its heap block does not move.
                 let request = unsafe { self.wire.receive(super::memory::span_of_mut(&mut buffer), key.from, tag) };
                 Pulled::Coming(self.track(request, Some(buffer)))
@@ -332,7 +347,14 @@ impl Job {
         self.ledger.compare(Shown { from, comm, seq, print, rolling });
         let start = size_of::<Head>() + text.len();
         let arrived = match head.kind {
-            ALONG => Arrived::Along { message, start },
+            ALONG => {
+                let along = message.len() - start;
+                if along as u64 != head.bytes {
+                    let what = format!("rank {from} announces {} bytes, and {along} have come", head.bytes);
+                    crate::exit::leave(1, &what);
+                }
+                Arrived::Along { message, start }
+            }
             FOLLOWS => Arrived::Follows { tag: head.payload_tag, bytes: head.bytes as usize },
             _ => {
                 let bytes = message[start..].to_vec();
@@ -340,7 +362,7 @@ impl Job {
             }
         };
         self.moved.set(self.moved.get() + 1);
-        let before = self.inbox.borrow_mut().insert(Key { comm, seq, tag, from }, arrived);
+        let before = self.inbox.borrow_mut().insert(Key { comm, seq, tag, from }, ([print, head.of_kind], arrived));
         assert!(before.is_none(), "two messages with one key: {tag} of call {seq} from {from}");
     }
 

@@ -50,7 +50,8 @@ fn all(wire: &Wire, mine: bool) -> bool {
     least == 1
 }
 
-fn broadcast(wire: &Wire, offer: &mut Offer) {
+/// Rank 0's three numbers to all.
+pub(super) fn broadcast(wire: &Wire, offer: &mut Offer) {
     // SAFETY: three numbers, of the type that MPI is told.
     let code = unsafe { ffi::MPI_Bcast(offer.as_mut_ptr().cast(), 3, ffi::RSMPI_UINT64_T, 0, wire.comm) };
     check(code, "MPI_Bcast");

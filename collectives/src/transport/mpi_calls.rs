@@ -19,8 +19,8 @@ static PIECE: LazyLock<usize> = LazyLock::new(|| {
     lower.map_or(1 << 30, |bytes: usize| bytes.clamp(1, 1 << 30))
 });
 
-/// A send or receive that MPI works on: one request for each piece.
-pub(super) struct Request(Vec<ffi::MPI_Request>);
+/// A send or receive that MPI works on: one request for each piece, and for a receive how many bytes are due.
+pub(super) struct Request(Vec<(ffi::MPI_Request, Option<c_int>)>);
 
 /// Our own duplicate of the communicator of all ranks, so that no message of anybody else can meet ours.
 pub(super) struct Wire {
@@ -173,7 +173,7 @@ impl Wire {
                 let code =
                     ffi::MPI_Isend(at, count, ffi::RSMPI_UINT8_T, to.cast_signed(), tag, self.comm, &mut request);
                 check(code, "MPI_Isend");
-                request
+                (request, None)
             }
         };
         Request(pieces(span.len()).map(one).collect())
@@ -194,7 +194,7 @@ impl Wire {
                 let code =
                     ffi::MPI_Irecv(at, count, ffi::RSMPI_UINT8_T, from.cast_signed(), tag, self.comm, &mut request);
                 check(code, "MPI_Irecv");
-                request
+                (request, Some(count))
             }
         };
         Request(pieces(span.len()).map(one).collect())
@@ -202,7 +202,7 @@ impl Wire {
 
     /// One message with this tag from anybody, if one has come: the sender, and all its bytes.
     pub(super) fn take(&self, tag: i32) -> Option<(u32, Vec<u8>)> {
-        let mut status = MaybeUninit::uninit();
+        let (mut status, mut received) = (MaybeUninit::uninit(), MaybeUninit::uninit());
         let mut flag = 0;
         // SAFETY: every pointer is to a place for one answer. `status` is read after MPI has written it (flag set); the
         // buffer has as many bytes as MPI says that the message has, and the message is received right here.
@@ -217,14 +217,10 @@ impl Wire {
             let mut len = 0;
             check(ffi::MPI_Get_count(&status, ffi::RSMPI_UINT8_T, &mut len), "MPI_Get_count");
             let mut bytes = vec![0u8; usize::try_from(len).expect("MPI counts bytes from 0")];
-            let code = ffi::MPI_Mrecv(
-                bytes.as_mut_ptr().cast(),
-                len,
-                ffi::RSMPI_UINT8_T,
-                &mut message,
-                ffi::RSMPI_STATUS_IGNORE,
-            );
+            let code =
+                ffi::MPI_Mrecv(bytes.as_mut_ptr().cast(), len, ffi::RSMPI_UINT8_T, &mut message, received.as_mut_ptr());
             check(code, "MPI_Mrecv");
+            same_count(&received.assume_init(), len);
             Some((status.MPI_SOURCE.cast_unsigned(), bytes))
         }
     }
@@ -232,18 +228,34 @@ impl Wire {
 
 impl Request {
     pub(super) fn of(requests: Vec<ffi::MPI_Request>) -> Request {
-        Request(requests)
+        Request(requests.into_iter().map(|request| (request, None)).collect())
     }
 
     /// Whether all pieces are through.
     pub(super) fn done(&mut self) -> bool {
-        self.0.retain_mut(|request| {
-            let mut flag = 0;
-            // SAFETY: the request is one that MPI gave and that has not completed; completed ones are removed here.
-            check(unsafe { ffi::MPI_Test(request, &mut flag, ffi::RSMPI_STATUS_IGNORE) }, "MPI_Test");
+        self.0.retain_mut(|(request, due)| {
+            let (mut flag, mut status) = (0, MaybeUninit::uninit());
+            // SAFETY: the request is one that MPI gave and that has not completed; completed ones are removed here. The
+            // status of a receive is read after MPI has written it (flag set).
+            unsafe {
+                check(ffi::MPI_Test(request, &mut flag, status.as_mut_ptr()), "MPI_Test");
+                if let (true, Some(due)) = (flag != 0, *due) {
+                    same_count(&status.assume_init(), due);
+                }
+            }
             flag == 0
         });
         self.0.is_empty()
+    }
+}
+
+/// A receive has brought as many bytes as were announced.
+fn same_count(status: &ffi::MPI_Status, due: c_int) {
+    let mut len = 0;
+    // SAFETY: the status is one that MPI has written; a place for one answer.
+    check(unsafe { ffi::MPI_Get_count(status, ffi::RSMPI_UINT8_T, &mut len) }, "MPI_Get_count");
+    if len != due {
+        crate::exit::leave(1, &format!("MPI on {} has received {len} bytes of a message of {due}", host()));
     }
 }
 

@@ -47,6 +47,8 @@ impl Hasher for AsItIs {
 /// All calls that matter still.
 pub(super) struct Ledger {
     me: u32,
+    /// Calls are compared; else only counted.
+    compares: bool,
     /// Calls that this rank has begun, by communicator; the latest last.
     begun: RefCell<HashMap<u64, VecDeque<Begun>, BuildHasherDefault<AsItIs>>>,
     /// Communicators that have ended. (Their numbers are never used again.)
@@ -60,9 +62,10 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    pub(super) fn new(me: u32) -> Ledger {
+    pub(super) fn new(me: u32, compares: bool) -> Ledger {
         Ledger {
             me,
+            compares,
             begun: RefCell::default(),
             ended: RefCell::default(),
             early: RefCell::default(),
@@ -75,7 +78,7 @@ impl Ledger {
     pub(super) fn enter(&self, call: &Call) {
         let mut begun = self.begun.borrow_mut();
         let calls = begun.entry(call.comm).or_default();
-        if calls.len() == REMEMBERED {
+        if calls.len() == if self.compares { REMEMBERED } else { 1 } {
             calls.pop_front();
         }
         let mine = Begun { seq: call.seq, print: call.print, rolling: call.rolling };
@@ -88,6 +91,9 @@ impl Ledger {
 
     /// Compares what a head shows with our own call of that number, now or when it comes to that.
     pub(super) fn compare(&self, shown: Shown) {
+        if !self.compares {
+            return;
+        }
         let begun = self.begun.borrow();
         let calls = begun.get(&shown.comm);
         let (first, last) = (calls.and_then(|c| c.front()), calls.and_then(|c| c.back()));
@@ -106,12 +112,11 @@ impl Ledger {
         if (mine.print.hash(), mine.rolling) == (theirs.print, theirs.rolling) {
             return;
         }
-        let text = match self.texts.borrow().get(&theirs.print) {
-            _ if theirs.print == mine.print.hash() => {
+        let text = match theirs.print {
+            print if print == mine.print.hash() => {
                 format!("{} too, but an earlier call of it differed", mine.print.text())
             }
-            Some(text) => text.clone(),
-            None => "another call".into(),
+            print => self.text_of(print),
         };
         let calls = [(self.me, mine.print.text()), (theirs.from, text)];
         let cause = Cause::Mismatch { host: host().into(), calls };
@@ -128,6 +133,11 @@ impl Ledger {
     /// The call's text if `to` has not been told it yet, else nothing.
     pub(super) fn text_for(&self, to: u32, call: &Call) -> String {
         if self.told.borrow_mut().insert((to, call.print.hash())) { call.print.text() } else { String::new() }
+    }
+
+    /// What a peer has told of a fingerprint.
+    pub(super) fn text_of(&self, print: u64) -> String {
+        self.texts.borrow().get(&print).cloned().unwrap_or_else(|| "another call".into())
     }
 
     /// A peer tells the text of a fingerprint.

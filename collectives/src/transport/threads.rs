@@ -18,6 +18,7 @@ use super::{Call, Key, Notice, Payload, Pulled, Ticket, Waited, Want};
 use crate::check::Print;
 use crate::exit::say;
 use crate::failure::{Abort, Cause};
+use crate::level::Level;
 use crate::stall::{Due, Patience, Stall};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -41,7 +42,8 @@ struct Waiting {
 struct State {
     abort: Option<Abort>,
     meetings: Meetings,
-    inboxes: Vec<HashMap<Key, Message>>,
+    /// What has come, and of which call.
+    inboxes: Vec<HashMap<Key, (Print, Message)>>,
     waits: Vec<Option<Waiting>>,
     live: Vec<bool>,
 }
@@ -56,6 +58,7 @@ pub(crate) struct Job {
     aborted: AtomicBool,
     spins: u32,
     stall: Stall,
+    level: Level,
     board: Option<Arc<Heap>>,
 }
 
@@ -72,8 +75,13 @@ impl Drop for Late<'_> {
 }
 
 impl Job {
-    /// A job of `size` ranks. `roomy`: every rank has cores of its own, so a waiting rank may spin for a moment.
+    /// A job that is checked as usual.
     pub(crate) fn new(size: u32, roomy: bool, stall: Stall) -> Arc<Job> {
+        Job::checked(size, roomy, stall, Level::default())
+    }
+
+    /// A job of `size` ranks. `roomy`: every rank has cores of its own, so a waiting rank may spin for a moment.
+    pub(crate) fn checked(size: u32, roomy: bool, stall: Stall, level: Level) -> Arc<Job> {
         let ranks = 0..size as usize;
         let state = State {
             abort: None,
@@ -90,6 +98,7 @@ impl Job {
             aborted: AtomicBool::new(false),
             spins: if roomy && size > 1 { SPINS } else { 0 },
             stall,
+            level,
             board: boards(size).then(|| Arc::new(Heap::new(size as usize))),
         })
     }
@@ -128,7 +137,14 @@ impl Job {
         self.aborted.load(Ordering::Relaxed)
     }
 
+    pub(crate) fn level(&self) -> Level {
+        self.level
+    }
+
     pub(crate) fn enter(&self, me: u32, call: &Call, members: &[u32]) -> Result<(), Abort> {
+        if self.level == Level::Off {
+            return self.enter_posting(call);
+        }
         self.meet(me, call, members.len(), false)
     }
 
@@ -157,9 +173,12 @@ impl Job {
         Ok(())
     }
 
-    pub(crate) fn enter_late(&self, me: u32, call: &Call) -> Result<Late<'_>, Abort> {
+    pub(crate) fn enter_late(&self, me: u32, call: &Call) -> Result<Option<Late<'_>>, Abort> {
+        if self.level == Level::Off {
+            return self.enter_posting(call).map(|()| None);
+        }
         self.meet(me, call, self.bells.len(), true)?;
-        Ok(Late { job: self, key: (call.comm, call.seq) })
+        Ok(Some(Late { job: self, key: (call.comm, call.seq) }))
     }
 
     pub(crate) fn spins(&self) -> u32 {
@@ -179,13 +198,17 @@ impl Job {
         let (message, loan) = Message::of(payload, SHORT);
         let mut state = self.lock();
         let key = Key { comm: call.comm, seq: call.seq, tag, from: me };
-        state.inboxes[to as usize].insert(key, message);
+        state.inboxes[to as usize].insert(key, (call.print, message));
         self.ring(&mut state, to);
         loan.map(Ticket::Thread)
     }
 
     pub(crate) fn pull(&self, me: u32, key: &Key, want: Want, call: &Call) -> Pulled {
-        let Some(message) = self.lock().inboxes[me as usize].remove(key) else { return Pulled::NotYet };
+        let Some((print, message)) = self.lock().inboxes[me as usize].remove(key) else { return Pulled::NotYet };
+        if print.kind() != call.print.kind() {
+            self.abort(super::wrong_kind(me, key, call, print.text()));
+            return Pulled::NotYet; // the next wait gives the abort
+        }
         if let Want::Into(span) = &want
             && span.len() != message.len()
         {
