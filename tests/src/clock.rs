@@ -78,6 +78,7 @@ fn collect(pipe: Option<impl Read + Send + 'static>) -> mpsc::Receiver<String> {
     std::thread::spawn(move || {
         let mut bytes = Vec::new();
         pipe.read_to_end(&mut bytes).ok();
+        bytes.retain(|&b| b != 0); // Open MPI 5 ends words of its own with a zero byte
         send.send(String::from_utf8_lossy(&bytes).into_owned()).ok();
     });
     receive

@@ -9,6 +9,7 @@ pub mod bits;
 pub mod bodies;
 pub mod clock;
 pub mod dice;
+pub mod launch;
 pub mod mutants;
 pub mod oracle;
 

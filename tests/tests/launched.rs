@@ -1,16 +1,14 @@
 //! The bodies with ranks as processes, started by mpirun.
 #![cfg(feature = "mpi")]
 
+use physalia_tests::launch::{launcher, most_ranks, mpirun, run_all as run_bodies};
 use physalia_tests::mutants::Mutant;
 use physalia_tests::{Body, End, all, check_bad_end, clock};
 use std::process::Command;
 use std::time::Duration;
 
+const LIMIT: Duration = Duration::from_secs(120);
 const BODIES: &str = env!("CARGO_BIN_EXE_bodies");
-
-fn mpirun(ranks: u32, threads: u32, names: &[&str]) -> clock::Ended {
-    launch(ranks, threads, BODIES, names)
-}
 
 fn launch(ranks: u32, threads: u32, program: &str, words: &[&str]) -> clock::Ended {
     launch_with(ranks, threads, program, words, "on")
@@ -18,36 +16,23 @@ fn launch(ranks: u32, threads: u32, program: &str, words: &[&str]) -> clock::End
 
 /// `board`: whether the ranks share memory (`on`), or have messages only, as between hosts (`off`).
 fn launch_with(ranks: u32, threads: u32, program: &str, words: &[&str], board: &str) -> clock::Ended {
-    clock::run(&mut command(ranks, threads, program, words, board), Duration::from_secs(120))
+    clock::run(command(ranks, threads, program, board).args(words), LIMIT)
 }
 
-fn command(ranks: u32, threads: u32, program: &str, words: &[&str], board: &str) -> Command {
-    let mut command = Command::new("mpirun");
-    // As root in a container, and with more ranks than cores, Open MPI wants to be told that this is meant.
-    command.envs([("OMPI_ALLOW_RUN_AS_ROOT", "1"), ("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1")]);
-    command.env("OMPI_MCA_rmaps_base_oversubscribe", "1");
-    command.env("PHYSALIA_THREADS", threads.to_string());
-    command.env("PHYSALIA_BOARD", board);
-    command.args(["--bind-to", "none", "-n", &ranks.to_string(), program]).args(words);
+fn command(ranks: u32, threads: u32, program: &str, board: &str) -> Command {
+    let mut command = mpirun(ranks);
+    command.env("PHYSALIA_THREADS", threads.to_string()).env("PHYSALIA_BOARD", board).arg(program);
     command
 }
 
-/// Many bodies in one launch. After one that ends the job, the rest run in another.
-fn run_all(ranks: u32, threads: u32, bodies: &[Body]) {
-    let mut rest: Vec<&str> = bodies.iter().map(|b| b.name).collect();
-    let mut wrong = String::new();
-    while !rest.is_empty() {
-        let ended = mpirun(ranks, threads, &rest);
-        let good = ended.stdout.lines().filter_map(|line| line.strip_prefix("ok ")).count();
-        assert!(good <= rest.len(), "{ended:?}");
-        if good == rest.len() && ended.code == Some(0) {
-            break;
-        }
-        let bad = rest.get(good).unwrap_or(&"the end");
-        wrong += &format!("{bad} on {ranks} ranks × {threads} threads: {ended:?}\n");
-        rest.drain(..(good + 1).min(rest.len()));
-    }
-    assert!(wrong.is_empty(), "{wrong}");
+fn run_all(ranks: u32, threads: u32, bodies: &[Body], board: &str) {
+    let context = format!("{ranks} ranks × {threads} threads, board {board}");
+    run_bodies(bodies, &context, || command(ranks, threads, BODIES, board), LIMIT);
+}
+
+/// Those of these numbers of ranks that this MPI is good for.
+fn sizes(of: &[u32]) -> Vec<u32> {
+    of.iter().copied().filter(|&ranks| ranks <= most_ranks()).collect()
 }
 
 fn well() -> Vec<Body> {
@@ -57,14 +42,16 @@ fn well() -> Vec<Body> {
 /// One test, so that launches do not fight for the cores.
 #[test]
 fn all_bodies_on_one_to_eight_ranks() {
-    for ranks in [1, 2, 3, 4, 8] {
-        run_all(ranks, 1, &well());
+    for ranks in sizes(&[1, 2, 3, 4, 8]) {
+        run_all(ranks, 1, &well(), "on");
     }
     let sums: Vec<Body> =
         well().into_iter().filter(|b| b.name.contains("sum") || b.name.contains("reduction")).collect();
     assert!(sums.len() >= 4, "{sums:?}");
     for (ranks, threads) in [(1, 2), (1, 4), (2, 2), (2, 4), (3, 2), (3, 4), (5, 1), (5, 2), (5, 4), (8, 2), (8, 4)] {
-        run_all(ranks, threads, &sums);
+        if ranks <= most_ranks() {
+            run_all(ranks, threads, &sums, "on");
+        }
     }
 }
 
@@ -72,7 +59,7 @@ fn all_bodies_on_one_to_eight_ranks() {
 fn bad_ends_have_their_code_and_words() {
     for body in all().into_iter().filter(|b| b.end != End::Well) {
         for board in ["on", "off"] {
-            check_bad_end(&body, &launch_with(3, 1, BODIES, &[body.name], board));
+            check_bad_end(&body, &launch_with(most_ranks().min(3), 1, BODIES, &[body.name], board));
         }
     }
 }
@@ -80,11 +67,8 @@ fn bad_ends_have_their_code_and_words() {
 /// What goes by the board goes by messages, too: as it must between hosts.
 #[test]
 fn all_bodies_without_a_board() {
-    let names: Vec<&str> = well().iter().map(|b| b.name).collect();
-    for ranks in [2, 3, 8] {
-        let ended = launch_with(ranks, 1, BODIES, &names, "off");
-        let good = ended.stdout.lines().filter(|line| line.starts_with("ok ")).count();
-        assert_eq!((ended.code, good), (Some(0), names.len()), "{ended:?}");
+    for ranks in sizes(&[2, 3, 8]) {
+        run_all(ranks, 1, &well(), "off");
     }
 }
 
@@ -140,10 +124,9 @@ fn a_level_that_differs_between_ranks() {
 /// A setting that differs between ranks is no trap: all have a board, or none.
 #[test]
 fn a_board_that_one_rank_does_not_want() {
-    let mut command = Command::new("mpirun");
-    command.envs([("OMPI_ALLOW_RUN_AS_ROOT", "1"), ("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1")]);
-    command.env("OMPI_MCA_rmaps_base_oversubscribe", "1").args(["--bind-to", "none"]);
-    command.args(["-n", "1", "env", "PHYSALIA_BOARD=off", BODIES, "reductions", ":", "-n", "2", BODIES, "reductions"]);
+    let mut command = launcher();
+    command.args(["-n", "1", "env", "PHYSALIA_BOARD=off", BODIES, "reductions", ":"]);
+    command.args(["-n", if most_ranks() > 2 { "2" } else { "1" }, BODIES, "reductions"]);
     let ended = clock::run(&mut command, Duration::from_secs(60));
     assert_eq!(ended.code, Some(0), "{ended:?}");
 }
@@ -152,8 +135,8 @@ fn a_board_that_one_rank_does_not_want() {
 #[test]
 fn long_messages_go_in_pieces() {
     let names: Vec<&str> = well().iter().map(|b| b.name).collect();
-    let mut command = command(3, 1, BODIES, &names, "off");
-    let ended = clock::run(command.env("PHYSALIA_MPI_PIECE", "10007"), Duration::from_secs(120));
+    let mut command = command(most_ranks().min(3), 1, BODIES, "off");
+    let ended = clock::run(command.args(&names).env("PHYSALIA_MPI_PIECE", "10007"), LIMIT);
     let good = ended.stdout.lines().filter(|line| line.starts_with("ok ")).count();
     assert_eq!((ended.code, good), (Some(0), names.len()), "{ended:?}");
 }
@@ -163,7 +146,11 @@ fn long_messages_go_in_pieces() {
 fn mutants_end_and_are_named() {
     for seed in 0..20u64 {
         let (mutant, board) = (Mutant::of(seed), if seed % 2 == 0 { "off" } else { "on" });
-        let mut command = command(mutant.ranks, 1, env!("CARGO_BIN_EXE_mutant"), &[&seed.to_string()], board);
+        if mutant.ranks > most_ranks() {
+            continue;
+        }
+        let mut command = command(mutant.ranks, 1, env!("CARGO_BIN_EXE_mutant"), board);
+        command.arg(seed.to_string());
         if mutant.loops() {
             command.env("PHYSALIA_STALL", "1:kill");
         }
@@ -178,8 +165,8 @@ fn a_long_wait_is_told() {
     for (stall, code, words) in [("1.2", 0, told), ("1.2:kill", 1, "as long as PHYSALIA_STALL allows:")] {
         // Without a board a rank speaks for itself, and whichever is first to end the job is the last to speak.
         for (board, rank_0, rank_1) in [("on", "rank 0 is computing", "rank 1 waits "), ("off", "", " waits ")] {
-            let mut command = command(3, 1, env!("CARGO_BIN_EXE_waiting"), &["3"], board);
-            let ended = clock::run(command.env("PHYSALIA_STALL", stall), Duration::from_secs(60));
+            let mut command = command(most_ranks().min(3), 1, env!("CARGO_BIN_EXE_waiting"), board);
+            let ended = clock::run(command.arg("3").env("PHYSALIA_STALL", stall), Duration::from_secs(60));
             assert_eq!(ended.code, Some(code), "{ended:?}");
             for words in [words, rank_0, rank_1, "barrier of () [0, 0] at tests/"] {
                 assert!(ended.stderr.contains(words), "no {words:?} in {ended:?}");
@@ -208,7 +195,7 @@ fn more_jobs_than_one() {
 /// Waiting ranks leave the cores to those that work: seven that spun would use all of them.
 #[test]
 fn a_waiting_world_rests() {
-    let ended = launch(8, 1, env!("CARGO_BIN_EXE_waiting"), &["3"]);
+    let ended = launch(most_ranks(), 1, env!("CARGO_BIN_EXE_waiting"), &["3"]);
     let number = |line: &str| line.split(": ").nth(1)?.split(' ').next()?.parse::<f64>().ok();
     let used = ended.stdout.lines().find_map(number).unwrap_or_else(|| panic!("{ended:?}"));
     assert!(used < 1.5, "{ended:?}");

@@ -11,6 +11,7 @@ use std::ffi::c_int;
 use std::mem::MaybeUninit;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 /// Longest piece of one MPI message, in bytes: counts are 32-bit signed numbers. Tests set it low (`PHYSALIA_MPI_PIECE`), to
 /// see messages of many pieces without gigabytes; then on all ranks alike.
@@ -105,8 +106,14 @@ pub(crate) fn finalize() {
     }
 }
 
+/// So long Hydra's processes get to pass on what ranks have said, before they are told to end everything.
+const HYDRA: Duration = Duration::from_millis(200);
+
 /// Ends all processes of the MPI job, if there is one. It returns only where there is none.
 pub(crate) fn abort_job(code: i32) {
+    if std::env::var_os("PMI_RANK").is_some() {
+        std::thread::sleep(HYDRA); // MPICH's and Intel MPI's launcher ends without emptying its pipes: our words would be lost
+    }
     let (mut started, mut over) = (0, 0);
     // SAFETY: both may be called at any time; MPI_Abort between start and finish.
     unsafe {
