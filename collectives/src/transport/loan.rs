@@ -4,9 +4,9 @@
 //! sender that must leave either takes the loan back before any copy, or waits for the copy under way.
 
 use super::memory::{Span, span_of};
+use super::sync::{AtomicU8, Ordering, yield_now};
 use super::{Payload, Pulled, Want};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
 
 const OPEN: u8 = 0;
 const CLAIMED: u8 = 1;
@@ -44,7 +44,7 @@ impl Loan {
         loop {
             match self.state.compare_exchange(OPEN, WITHDRAWN, Ordering::Acquire, Ordering::Acquire) {
                 Ok(_) => return true,
-                Err(CLAIMED) => std::thread::yield_now(), // a copy is under way; it ends
+                Err(CLAIMED) => yield_now(), // a copy is under way; it ends
                 Err(_) => return false,
             }
         }

@@ -13,6 +13,8 @@ pub(crate) mod board;
 mod loan;
 mod meetings;
 pub(crate) mod memory;
+#[cfg(all(test, loom))]
+mod models;
 #[cfg(feature = "mpi")]
 pub(crate) mod mpi;
 #[cfg(feature = "mpi")]
@@ -29,6 +31,7 @@ mod roll_call;
 #[cfg(feature = "mpi")]
 mod shared;
 pub(crate) mod simulator;
+mod sync;
 pub(crate) mod threads;
 
 use crate::algo::Native;

@@ -14,6 +14,7 @@ use super::board::{Board, Heap, boards};
 use super::loan::Message;
 use super::meetings::Meetings;
 use super::roll_call::{Standing, roll_call};
+use super::sync::{AtomicBool, AtomicU64, Condvar, Mutex, MutexGuard, Ordering};
 use super::{Call, Key, Notice, Payload, Pulled, Ticket, Waited, Want};
 use crate::check::Print;
 use crate::exit::say;
@@ -21,8 +22,7 @@ use crate::failure::{Abort, Cause};
 use crate::level::Level;
 use crate::stall::{Due, Patience, Stall};
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Up to this many bytes a message is copied into the inbox, so that its sender need not wait for the receiver.

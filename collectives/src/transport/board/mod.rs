@@ -11,21 +11,22 @@
 //! - Nobody forms a reference into the memory: bytes are copied raw.
 
 mod copy;
+mod heap;
 mod notes;
 mod sleep;
 
+pub(crate) use heap::Heap;
 pub(crate) use sleep::Nap;
 
-use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use super::sync::{AtomicU64, Ordering};
 use std::cell::{Cell, RefCell};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Bytes of a slot that carry content.
 pub(crate) const ROOM: usize = 64 << 10;
 /// Slots of a member, for content that is longer than a line has room for.
-const SLOTS: u64 = 4;
+const SLOTS: u64 = small(4, 1);
 /// Lines of a member. So far a member that only posts can be ahead of its readers.
-const LINES: u64 = 64;
+pub(super) const LINES: u64 = small(64, 2);
 /// More members have no board: a step looks at every one.
 pub(crate) const MOST: usize = 64;
 
@@ -33,11 +34,11 @@ pub(crate) const MOST: usize = 64;
 const LINE: usize = 64;
 const HEAD: usize = 24;
 const BESIDE: usize = LINE - HEAD;
-/// Texts of calls: hash, length, bytes.
-const TEXTS: usize = 64;
-const TEXT: usize = 256;
+/// Texts of calls: hash, number and length, bytes.
+const TEXTS: usize = small(64, 1) as usize;
+const TEXT: usize = small(256, 32) as usize;
 /// The last calls of a member: number and hash.
-const CALLS: usize = 64;
+const CALLS: usize = small(64, 2) as usize;
 const CALL: usize = 16;
 /// A member's area: `done`, what it sleeps for and waits in, its process (in two lines, since the next one is fetched
 /// along); then calls, texts, lines, slots.
@@ -48,42 +49,20 @@ const AREA: usize = SLOTS_AT + SLOTS as usize * ROOM;
 /// Before the areas: the number of members that sleep (threads only).
 const LOBBY: usize = 4096;
 
+/// Few of everything are enough for the model checker, and are used again soon.
+const fn small(number: u64, modelled: u64) -> u64 {
+    if cfg!(loom) { modelled } else { number }
+}
+
 /// Memory for a board, zeroed. It lives as long as the value, and stays where it is.
 pub(crate) trait Place {
     fn base(&self) -> *mut u8;
-}
-
-/// Zeroed memory of this process, for ranks that are threads.
-pub(crate) struct Heap(*mut u8, Layout);
-
-// SAFETY: the memory is used through raw pointers, as the board's protocol says.
-unsafe impl Send for Heap {}
-// SAFETY: as above.
-unsafe impl Sync for Heap {}
-
-impl Heap {
-    pub(crate) fn new(members: usize) -> Heap {
-        let layout = Layout::from_size_align(bytes(members), 4096).expect("a size and an alignment");
-        // SAFETY: the size is not 0. Fresh pages come zeroed, and are first touched by whoever uses them.
-        let base = unsafe { alloc_zeroed(layout) };
-        if base.is_null() {
-            handle_alloc_error(layout);
-        }
-        Heap(base, layout)
-    }
-}
-
-impl Drop for Heap {
-    fn drop(&mut self) {
-        // SAFETY: allocated in `new` with this layout; whoever uses the memory holds this value.
-        unsafe { dealloc(self.0, self.1) };
-    }
-}
-
-impl Place for std::sync::Arc<Heap> {
-    fn base(&self) -> *mut u8 {
-        self.0
-    }
+    /// What stands for the word so many bytes from the base.
+    #[cfg(loom)]
+    fn word(&self, at: usize) -> &AtomicU64;
+    /// Content so many bytes from the base is read, or written.
+    #[cfg(loom)]
+    fn touch(&self, at: usize, writes: bool);
 }
 
 /// Whether so many ranks of one host have a board. `PHYSALIA_BOARD=off` leaves all to messages.
@@ -100,7 +79,8 @@ pub(crate) fn bytes(members: usize) -> usize {
 /// One member's view of a board. `!Send`.
 pub(crate) struct Board {
     base: *mut u8,
-    _place: Box<dyn Place>,
+    #[cfg_attr(not(loom), expect(dead_code, reason = "it keeps the memory"))]
+    place: Box<dyn Place>,
     pub members: usize,
     pub me: usize,
     /// Steps so far, and the last that this member has posted and was through with.
@@ -113,6 +93,8 @@ pub(crate) struct Board {
     seen: RefCell<Vec<u64>>,
     /// Which texts stand in our table.
     texts: RefCell<[u64; TEXTS]>,
+    /// How many texts we have posted.
+    texts_told: Cell<u64>,
 }
 
 /// A member has posted another call.
@@ -145,7 +127,7 @@ impl Board {
         let texts = RefCell::new([0; TEXTS]);
         let board = Board {
             base: place.base(),
-            _place: place,
+            place,
             members,
             me,
             step: Cell::new(0),
@@ -154,9 +136,10 @@ impl Board {
             last: Default::default(),
             seen: vec![0; members].into(),
             texts,
+            texts_told: Cell::new(0),
         };
-        // First touch: the owner's pages lie near the owner.
-        for page in (0..AREA).step_by(4096) {
+        // First touch: the owner's pages lie near the owner. (To the model checker these would be steps to try.)
+        for page in (0..AREA).step_by(4096).filter(|_| !cfg!(loom)) {
             board.word(board.area(me).wrapping_add(page)).store(0, Ordering::Relaxed);
         }
         board.word(board.area(me).wrapping_add(32)).store(std::process::id().into(), Ordering::Relaxed);
@@ -203,9 +186,14 @@ impl Board {
 
     fn word(&self, at: *mut u8) -> &AtomicU64 {
         debug_assert!(at.addr().is_multiple_of(8));
+        #[cfg(loom)]
+        return self.place.word(at.addr() - self.base.addr());
         // SAFETY: `at` is aligned and inside the board's memory, which lives as long as we do; such words are only ever
         // used as atomics.
-        unsafe { AtomicU64::from_ptr(at.cast()) }
+        #[cfg(not(loom))]
+        unsafe {
+            AtomicU64::from_ptr(at.cast())
+        }
     }
 
     /// The step that all members must be through with before content of `len` bytes can be posted in `step`.
@@ -249,6 +237,8 @@ impl Board {
         let len: usize = parts.iter().map(|p| p.len()).sum();
         assert!(len <= ROOM, "{len} bytes in a slot");
         let mut at = self.place_of(self.me, stamp.step, len);
+        #[cfg(loom)]
+        self.place.touch(at.addr() - self.base.addr(), true);
         for part in parts {
             // SAFETY: the place is ours, it has room for all parts, and its readers are through with it.
             unsafe { at.copy_from_nonoverlapping(part.as_ptr(), part.len()) };
@@ -284,6 +274,9 @@ impl Board {
     /// So many bytes of a slot's content.
     fn content(&self, (member, step, of, from): At, len: usize) -> *const u8 {
         assert!(from.checked_add(len).is_some_and(|end| end <= of) && of <= ROOM, "{from}, {len} of {of} bytes");
-        self.place_of(member, step, of).wrapping_add(from)
+        let at = self.place_of(member, step, of).wrapping_add(from);
+        #[cfg(loom)]
+        self.place.touch(at.addr() - self.base.addr(), false);
+        at
     }
 }

@@ -5,7 +5,7 @@
 
 use super::{Board, CALL, CALLS, DONE, TEXT, TEXTS};
 use crate::check::Print;
-use std::sync::atomic::{AtomicU64, Ordering, fence};
+use crate::transport::sync::{AtomicU64, Ordering, fence};
 use std::time::{Duration, SystemTime};
 
 impl Board {
@@ -92,28 +92,42 @@ impl Board {
             return;
         }
         texts[i] = hash;
-        let at = self.area(self.me).wrapping_add(DONE + CALLS * CALL + i * TEXT);
         let text = print.text();
-        let len = text.floor_char_boundary(TEXT - 16);
-        self.word(at).store(0, Ordering::Relaxed);
+        let bytes = &text.as_bytes()[..text.floor_char_boundary(TEXT - 16)];
+        let (hash_word, state, words) = self.text(self.me, hash);
+        hash_word.store(0, Ordering::Relaxed);
         fence(Ordering::Release); // the old hash is gone before the new text comes
-        // SAFETY: the entry is in our own area and long enough; a reader checks its hash before and after.
-        unsafe { at.add(16).copy_from_nonoverlapping(text.as_ptr(), len) };
-        self.word(at.wrapping_add(8)).store(len as u64, Ordering::Release);
-        self.word(at).store(hash, Ordering::Release);
+        for (word, part) in words.zip(bytes.chunks(8)) {
+            let mut eight = [0; 8];
+            eight[..part.len()].copy_from_slice(part);
+            word.store(u64::from_ne_bytes(eight), Ordering::Relaxed);
+        }
+        // With the number of texts so far: the entry may have been another call's meanwhile, and be this one's again.
+        self.texts_told.set(self.texts_told.get() + 1);
+        state.store(self.texts_told.get() << 16 | bytes.len() as u64, Ordering::Release);
+        hash_word.store(hash, Ordering::Release);
     }
 
-    pub(super) fn told(&self, member: usize, hash: u64) -> Option<String> {
-        let at = self.area(member).wrapping_add(DONE + CALLS * CALL + (hash % TEXTS as u64) as usize * TEXT);
-        if self.word(at).load(Ordering::Acquire) != hash {
+    pub(in crate::transport) fn told(&self, member: usize, hash: u64) -> Option<String> {
+        let (hash_word, state, words) = self.text(member, hash);
+        if hash_word.load(Ordering::Acquire) != hash {
             return None;
         }
-        let len = self.word(at.wrapping_add(8)).load(Ordering::Acquire) as usize;
-        let mut text = vec![0u8; len.min(TEXT - 16)];
-        // SAFETY: inside the member's entry. If it is written meanwhile, the hash is another one afterwards.
-        unsafe { text.as_mut_ptr().copy_from_nonoverlapping(at.add(16), text.len()) };
-        fence(Ordering::Acquire);
-        (self.word(at).load(Ordering::Relaxed) == hash).then(|| String::from_utf8_lossy(&text).into_owned())
+        let before = state.load(Ordering::Acquire);
+        let len = (before & 0xffff) as usize;
+        let mut text: Vec<u8> =
+            words.take(len.div_ceil(8)).flat_map(|word| word.load(Ordering::Relaxed).to_ne_bytes()).collect();
+        text.truncate(len);
+        fence(Ordering::Acquire); // if any of it was another text's, then its entry has another hash or number now
+        let same = hash_word.load(Ordering::Acquire) == hash && state.load(Ordering::Relaxed) == before;
+        same.then(|| String::from_utf8_lossy(&text).into_owned())
+    }
+
+    /// The entry for the text of a call: its hash, its number and length, and words of text.
+    fn text(&self, member: usize, hash: u64) -> (&AtomicU64, &AtomicU64, impl Iterator<Item = &AtomicU64>) {
+        let at = self.area(member).wrapping_add(DONE + CALLS * CALL + (hash % TEXTS as u64) as usize * TEXT);
+        let word = move |i: usize| self.word(at.wrapping_add(8 * i));
+        (word(0), word(1), (2..TEXT / 8).map(word))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Members that sleep: among threads, who posts something rings those who wait for it.
 
 use super::Board;
-use std::sync::atomic::{AtomicU64, Ordering, fence};
+use crate::transport::sync::{AtomicU64, Ordering, fence};
 
 /// A member that sleeps, or is about to.
 pub(crate) struct Nap<'b>(&'b Board);
