@@ -12,6 +12,7 @@ pub mod dice;
 pub mod launch;
 pub mod mutants;
 pub mod oracle;
+pub mod programs;
 
 use physalia::prelude::*;
 

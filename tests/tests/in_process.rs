@@ -2,6 +2,7 @@
 
 use physalia::Launch;
 use physalia_tests::mutants::Mutant;
+use physalia_tests::programs::Program;
 use physalia_tests::{Body, End, SCHEDULES, all, check_bad_end, clock};
 use std::process::Command;
 use std::time::Duration;
@@ -38,6 +39,33 @@ layouts! {
     five_ranks: 5, 1;
     five_ranks_of_two: 5, 2;
     eight_ranks_of_two: 8, 2;
+    sixteen_ranks: 16, 1;
+    thirty_three_ranks: 33, 1;
+}
+
+/// Random programs of all collectives against what each must give.
+#[test]
+fn random_programs() {
+    for ranks in (1..=9).chain([16, 33]) {
+        for seed in 0..8u64 {
+            let program = Program::of(seed, ranks);
+            let words = format!("seed {seed} on {ranks} ranks: {program:?}");
+            let job = Launch::from_env().ranks(ranks).threads(1);
+            let ended = clock::ends(move || job.run(move |world| program.run(world)).map(drop));
+            ended.unwrap_or_else(|abort| panic!("{abort}\n{words}"));
+        }
+    }
+}
+
+/// The same by messages alone.
+#[test]
+fn random_programs_without_a_board() {
+    for ranks in ["2", "3", "5", "8", "16"] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_program"));
+        command.env("PHYSALIA_RANKS", ranks).env("PHYSALIA_THREADS", "1").env("PHYSALIA_BOARD", "off");
+        let ended = clock::run(command.args((0..8).map(|seed| seed.to_string())), Duration::from_secs(60));
+        assert_eq!((ended.code, ended.stdout.lines().count()), (Some(0), 8), "{ranks} ranks: {ended:?}");
+    }
 }
 
 /// A process of its own, with a board or without.

@@ -3,7 +3,7 @@
 
 use physalia_tests::launch::{launcher, most_ranks, mpirun, run_all as run_bodies};
 use physalia_tests::mutants::Mutant;
-use physalia_tests::{Body, End, all, check_bad_end, clock};
+use physalia_tests::{Body, End, SCHEDULES, all, check_bad_end, clock};
 use std::process::Command;
 use std::time::Duration;
 
@@ -77,8 +77,8 @@ fn all_bodies_without_a_board() {
 fn all_bodies_at_every_level() {
     let names: Vec<&str> = well().iter().map(|b| b.name).collect();
     for (level, board) in [("off", "off"), ("full:7", "on"), ("full", "off")] {
-        let mut command = command(3, 1, BODIES, &names, board);
-        let ended = clock::run(command.env("PHYSALIA_CHECK", level), Duration::from_secs(180));
+        let mut command = command(sizes(&[2, 3]).pop().expect("two"), 1, BODIES, board);
+        let ended = clock::run(command.args(&names).env("PHYSALIA_CHECK", level), Duration::from_secs(180));
         let good = ended.stdout.lines().filter(|line| line.starts_with("ok ")).count();
         assert_eq!((ended.code, good), (Some(0), names.len()), "{level}: {ended:?}");
         let told = ended.stderr.matches(&format!("PHYSALIA_CHECK={level}")).count();
@@ -86,8 +86,35 @@ fn all_bodies_at_every_level() {
     }
     for body in all() {
         if ["another_type", "another_length", "neighbours_with_another_block"].contains(&body.name) {
-            let mut command = command(3, 1, BODIES, &[body.name], "off");
+            let mut command = command(2, 1, BODIES, "off");
+            command.arg(body.name);
             check_bad_end(&body, &clock::run(command.env("PHYSALIA_CHECK", "off"), Duration::from_secs(60)));
+        }
+    }
+}
+
+/// Every algorithm, MPI's own among them.
+#[test]
+fn reductions_and_vectors_by_every_schedule() {
+    let names = ["reductions_of_every_order", "floats_keep_their_bits", "vectors_of_every_length"];
+    for (i, schedule) in SCHEDULES.into_iter().enumerate() {
+        let ranks = sizes(&[2, [3, 4, 5][i % 3]]).pop().expect("two ranks at least");
+        let mut command = command(ranks, 1, BODIES, "on");
+        let ended = clock::run(command.args(names).env("PHYSALIA_SCHEDULE", schedule), LIMIT);
+        let good = ended.stdout.lines().filter(|line| line.starts_with("ok ")).count();
+        assert_eq!((ended.code, good), (Some(0), names.len()), "{schedule} on {ranks} ranks: {ended:?}");
+    }
+}
+
+/// Random programs of all collectives against what each must give.
+#[test]
+fn random_programs() {
+    let seeds: Vec<String> = (0..8).map(|seed| seed.to_string()).collect();
+    for ranks in sizes(&[1, 2, 3, 4, 5, 6, 7, 8]) {
+        for board in ["on", "off"] {
+            let ended = clock::run(command(ranks, 1, env!("CARGO_BIN_EXE_program"), board).args(&seeds), LIMIT);
+            let good = ended.stdout.lines().filter(|line| line.starts_with("ok ")).count();
+            assert_eq!((ended.code, good), (Some(0), seeds.len()), "{ranks} ranks, board {board}: {ended:?}");
         }
     }
 }
@@ -96,25 +123,9 @@ fn all_bodies_at_every_level() {
 #[test]
 fn a_level_that_differs_between_ranks() {
     for (first, others, told) in [("light", "full", 0), ("full:3", "off", 1)] {
-        let mut command = Command::new("mpirun");
-        command.envs([("OMPI_ALLOW_RUN_AS_ROOT", "1"), ("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1")]);
-        command.env("OMPI_MCA_rmaps_base_oversubscribe", "1").args(["--bind-to", "none"]);
+        let mut command = mpirun(1);
         let [first, others] = [first, others].map(|level| format!("PHYSALIA_CHECK={level}"));
-        command.args([
-            "-n",
-            "1",
-            "env",
-            &first,
-            BODIES,
-            "all_to_all",
-            ":",
-            "-n",
-            "2",
-            "env",
-            &others,
-            BODIES,
-            "all_to_all",
-        ]);
+        command.args(["env", &first, BODIES, "all_to_all", ":", "-n", "1", "env", &others, BODIES, "all_to_all"]);
         let ended = clock::run(&mut command, Duration::from_secs(60));
         assert_eq!(ended.code, Some(0), "{ended:?}");
         assert_eq!(ended.stderr.matches("PHYSALIA_CHECK=full").count(), told, "{ended:?}");

@@ -10,6 +10,7 @@
 use physalia::prelude::*;
 use physalia_apps::genomics::count::{Options, count};
 use physalia_tests::dice::Dice;
+use physalia_tests::launch::mpirun;
 use physalia_tests::mutants::Mutant;
 use physalia_tests::oracle::{heat, kmers};
 use physalia_tests::{Body, End, all, check_bad_end, clock};
@@ -23,13 +24,15 @@ type Case = (String, Box<dyn FnOnce() + Send>);
 
 fn case(seed: u64, number: u64) -> Case {
     let mut dice = Dice::of(seed, number);
-    match dice.below(if cfg!(feature = "mpi") { 10 } else { 8 }) {
+    match dice.below(if cfg!(feature = "mpi") { 13 } else { 9 }) {
         0 | 1 => heat_case(&mut dice),
         2 | 3 => kmers_case(&mut dice),
         4 | 5 => body_case(&mut dice),
         6 => bad_case(&mut dice),
         7 => mutant_case(&mut dice, false),
-        8 => mutant_case(&mut dice, true),
+        8 => program_case(&mut dice, false),
+        9 | 10 => program_case(&mut dice, true),
+        11 => mutant_case(&mut dice, true),
         _ => launched_case(&mut dice),
     }
 }
@@ -95,7 +98,10 @@ fn file(seed: u64, letters: u64, width: usize, reads: u64, form: u64) -> (Vec<u8
 fn body_case(dice: &mut Dice) -> Case {
     let well: Vec<Body> = all().into_iter().filter(|b| b.end == End::Well).collect();
     let body = well[dice.below(well.len() as u64) as usize];
-    let (ranks, threads) = dice.layout();
+    let (ranks, threads) = match dice.below(8) {
+        0 => (dice.one_of(&[6, 7, 9, 16, 33]), 1),
+        _ => dice.layout(),
+    };
     let run = move || {
         let job = Launch::from_env().ranks(ranks).threads(threads).run(body.run);
         job.unwrap_or_else(|abort| panic!("{abort}"));
@@ -108,20 +114,12 @@ fn program(name: &str) -> PathBuf {
     std::env::current_exe().expect("a path").with_file_name(name)
 }
 
-/// mpirun with so many ranks.
-fn mpirun(ranks: u64) -> Command {
-    let mut command = Command::new("mpirun");
-    command.envs([("OMPI_ALLOW_RUN_AS_ROOT", "1"), ("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1")]);
-    command.env("OMPI_MCA_rmaps_base_oversubscribe", "1").args(["--bind-to", "none", "-n", &ranks.to_string()]);
-    command
-}
-
 fn mutant_case(dice: &mut Dice, launched: bool) -> Case {
     let seed = dice.below(1 << 40);
     let (mutant, board) = (Mutant::of(seed), dice.one_of(&["on", "off"]));
     let words = format!("mutant {seed}, board {board}, {}: {mutant:?}", if launched { "mpirun" } else { "in process" });
     let run = move || {
-        let mut command = if launched { mpirun(mutant.ranks.into()) } else { Command::new(program("mutant")) };
+        let mut command = if launched { mpirun(mutant.ranks) } else { Command::new(program("mutant")) };
         if launched {
             command.arg(program("mutant"));
         } else {
@@ -132,6 +130,27 @@ fn mutant_case(dice: &mut Dice, launched: bool) -> Case {
             command.env("PHYSALIA_STALL", "1:kill");
         }
         mutant.check(&clock::run(&mut command, Duration::from_secs(40)));
+    };
+    (words, Box::new(run))
+}
+
+/// Some random programs of collectives in one job.
+fn program_case(dice: &mut Dice, launched: bool) -> Case {
+    let (first, board) = (dice.below(1 << 40), dice.one_of(&["on", "off"]));
+    let ranks = if launched { 1 + dice.below(8) as u32 } else { dice.one_of(&[1, 2, 3, 4, 5, 6, 7, 8, 9, 16, 33]) };
+    let seeds: Vec<String> = (first..first + 10).map(|seed| seed.to_string()).collect();
+    let words = format!("programs {seeds:?} on {ranks} ranks, board {board}, launched: {launched}");
+    let run = move || {
+        let mut command = if launched { mpirun(ranks) } else { Command::new(program("program")) };
+        if launched {
+            command.arg(program("program"));
+        } else {
+            command.env("PHYSALIA_RANKS", ranks.to_string());
+        }
+        command.args(&seeds).env("PHYSALIA_THREADS", "1").env("PHYSALIA_BOARD", board);
+        let ended = clock::run(&mut command, Duration::from_secs(50));
+        let good = ended.stdout.lines().filter(|line| line.starts_with("ok ")).count();
+        assert_eq!((ended.code, good), (Some(0), seeds.len()), "{ended:?}");
     };
     (words, Box::new(run))
 }
@@ -151,7 +170,7 @@ fn bad_case(dice: &mut Dice) -> Case {
 fn launched_case(dice: &mut Dice) -> Case {
     let bodies_all = all();
     let body = bodies_all[dice.below(bodies_all.len() as u64) as usize];
-    let (ranks, threads) = (2 + dice.size(7), dice.size(2));
+    let (ranks, threads) = (2 + dice.size(7) as u32, dice.size(2));
     let run = move || {
         let mut command = mpirun(ranks);
         command.env("PHYSALIA_THREADS", threads.to_string()).arg(program("bodies")).arg(body.name);

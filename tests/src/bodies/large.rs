@@ -33,7 +33,8 @@ fn sizes_around_thresholds(world: &mut World) -> Outcome<()> {
 }
 
 fn megabytes(world: &mut World) -> Outcome<()> {
-    exchange(world, 3_000_001)
+    let ranks = world.size() as usize;
+    exchange(world, 3_000_001.min(250_000_001 / (ranks * ranks))) // many ranks have as many bytes together
 }
 
 /// All to all collectively, of `len` bytes a rank.
