@@ -1,5 +1,6 @@
 # make test       everything that must hold; installs what is missing on Debian as root, otherwise says what to install
-# make test-long  random cases and real genomes; SEED=, CASES= or SECONDS=; stopped, it goes on where it was
+# make test-long  models, sanitizers, other MPIs, real genomes, and random cases: SEED=, CASES= or SECONDS=; stopped, those go
+#                 on where they were
 # make bench      benchmarks
 # make doc        the documentation of all crates, in target/doc
 
@@ -12,7 +13,7 @@ export OMPI_ALLOW_RUN_AS_ROOT = 1
 export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM = 1
 export OMPI_MCA_rmaps_base_oversubscribe = 1
 
-.PHONY: setup test test-long genomes bench doc
+.PHONY: setup test test-long models sanitizers other-mpis stopped genomes bench doc
 
 test: setup
 	$(CARGO) fmt --all --check
@@ -23,11 +24,25 @@ test: setup
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps $(ALL)
 	$(CARGO) test --workspace
 	$(CARGO) test --workspace $(ALL)
+	tests/models
 
-test-long: setup genomes
+test-long: setup models sanitizers other-mpis stopped genomes
 	$(CARGO) build -p physalia-tests $(ALL)
 	$(CARGO) run -p physalia-tests $(ALL) --bin long -- --state $(STATE) \
 	  $(if $(SEED),--seed $(SEED)) $(if $(CASES),--cases $(CASES)) $(if $(SECONDS),--seconds $(SECONDS))
+
+models:
+	tests/models --mutants
+
+sanitizers:
+	tests/sanitizers
+
+other-mpis:
+	tests/other-mpis $(MPIS)
+
+# A job that is stopped for three minutes.
+stopped:
+	PHYSALIA_TEST_STOPPED=180 $(CARGO) test -p physalia-tests $(ALL) --test stopped
 
 genomes:
 	$(CARGO) build --release $(ALL)

@@ -37,6 +37,14 @@ pub struct Ended {
 /// # Panics
 /// If it cannot be started, or does not end in time.
 pub fn run(command: &mut Command, limit: Duration) -> Ended {
+    run_meanwhile(command, limit, |_| ())
+}
+
+/// As `run`; `meanwhile` gets the number of the process when it runs.
+///
+/// # Panics
+/// As `run`, and if `meanwhile` does.
+pub fn run_meanwhile(command: &mut Command, limit: Duration, meanwhile: impl FnOnce(u32)) -> Ended {
     let start = Instant::now();
     let mut child = command
         .stdin(Stdio::null())
@@ -46,6 +54,7 @@ pub fn run(command: &mut Command, limit: Duration) -> Ended {
         .unwrap_or_else(|e| panic!("cannot start {command:?}: {e}"));
     let stdout = collect(child.stdout.take());
     let stderr = collect(child.stderr.take());
+    meanwhile(child.id());
     let status = loop {
         if let Some(status) = child.try_wait().expect("a child can be waited for") {
             break status;
