@@ -56,6 +56,8 @@ pub fn say(what: impl std::fmt::Display) {
 pub fn leave(code: i32, why: &str) -> ! {
     say(why);
     #[cfg(feature = "mpi")]
+    crate::watch::told();
+    #[cfg(feature = "mpi")]
     crate::transport::mpi::abort_job(code);
     sys::leave(code)
 }

@@ -45,6 +45,8 @@ pub mod stall;
 mod stuck;
 #[allow(unsafe_code)]
 mod transport;
+#[cfg(feature = "mpi")]
+mod watch;
 
 /// MPI's own collectives, for benchmarks.
 #[cfg(feature = "mpi")]
@@ -59,4 +61,4 @@ pub use ops::{Addable, Associative, By, Cartesian, ExchangePlan, Fast, Graph, Li
 pub use overlap::{Overlap, Ticket, overlap_on};
 pub use pending::Pending;
 pub use plain::{Parts, Plain};
-pub use rank::poll_here;
+pub use rank::{phase_here, poll_here};

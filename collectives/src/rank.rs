@@ -162,6 +162,9 @@ impl Rank {
             }
             Waited::Stalled { kill, time } => {
                 self.note(call, time);
+                if self.transport.roll_call(kill) {
+                    return Ok(());
+                }
                 let lines = match &self.board {
                     Some(board) => board.roll_call(),
                     None => vec![format!("rank {} waits {time:.1?} in {}", self.me, call.print.text())],
@@ -178,8 +181,9 @@ impl Rank {
         Ok(())
     }
 
-    /// Notes on the board that this rank waits.
+    /// Notes, on the board and for the side channel, that this rank waits.
     fn note(&self, call: &Call, time: Duration) {
+        self.transport.waits(&call.print, time);
         if let Some(board) = &self.board {
             board.note(&call.print, time);
         }
@@ -187,6 +191,7 @@ impl Rank {
 
     /// A wait has ended.
     pub(crate) fn waited(&self) {
+        self.transport.waits_no_more();
         if let Some(board) = &self.board {
             board.note_no_more();
         }
@@ -246,6 +251,17 @@ pub fn poll_here() {
                 rank.advance();
                 while rank.transport.notice().is_some() {} // whoever computes does not wait
             }
+        }
+    });
+}
+
+/// Says in which phase of its program the rank on this thread is, for a roll-call; an empty name is none. Nothing on any other
+/// thread. Local.
+pub fn phase_here(name: &str) {
+    HERE.with(|here| {
+        let rank = here.try_borrow().ok().and_then(|here| here.upgrade());
+        if let Some(rank) = rank {
+            rank.transport.phase(name);
         }
     });
 }

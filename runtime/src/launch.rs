@@ -100,6 +100,10 @@ impl Launch {
             None | Some("on" | "off") => Ok(()),
             Some(other) => Err(format!("PHYSALIA_BOARD={other}: `on` or `off` is wanted")),
         };
+        let watch = match var("PHYSALIA_WATCH").as_deref() {
+            None | Some("on" | "off") => Ok(()),
+            Some(other) => Err(format!("PHYSALIA_WATCH={other}: `on` or `off` is wanted")),
+        };
         let wish = number("PHYSALIA_THREADS")
             .and_then(|threads| Ok(Wish { threads: threads.map(|n| n as usize), pin: pin?, ..Wish::default() }));
         let stall = var("PHYSALIA_STALL")
@@ -107,8 +111,8 @@ impl Launch {
         let schedules = var("PHYSALIA_SCHEDULE").map_or(Ok(()), |text| {
             Schedules::parse(&text).map(drop).map_err(|why| format!("PHYSALIA_SCHEDULE={text}: {why}"))
         });
-        // Board and schedules are asked for where they are made; a typo is refused here.
-        let stall = board.and(schedules).and(stall);
+        // Board, side channel and schedules are asked for where they are made; a typo is refused here.
+        let stall = board.and(watch).and(schedules).and(stall);
         let check = var("PHYSALIA_CHECK")
             .map_or(Ok(Level::default()), |text| Level::parse(&text).map_err(|why| format!("PHYSALIA_CHECK={why}")));
         Launch { ranks: number("PHYSALIA_RANKS"), wish, stall, check, grace: Duration::from_secs(5) }
@@ -294,6 +298,7 @@ mod tests {
             ("PHYSALIA_STALL", "soon"),
             ("PHYSALIA_SCHEDULE", "all_reduce:round"),
             ("PHYSALIA_CHECK", "full:x"),
+            ("PHYSALIA_WATCH", "no"),
         ] {
             let bad = launch(&[(name, value)]);
             let why = bad.ranks.err().or(bad.wish.err()).or(bad.stall.err()).or(bad.check.err()).expect("refused");

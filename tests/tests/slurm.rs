@@ -47,6 +47,7 @@ fn bodies_and_batch_scripts() {
     };
     bodies(&cluster);
     a_rank_is_killed(&cluster);
+    a_rank_is_killed_and_srun_waits(&cluster);
     batch_scripts(&cluster);
 }
 
@@ -73,6 +74,18 @@ fn a_rank_is_killed(cluster: &Cluster) {
         } else {
             assert!(ended.stderr.contains("called exit while ranks were running"), "{ended:?}");
         }
+    }
+}
+
+/// `srun` by itself leaves a job hanging when a rank is gone: the side channel ends it.
+fn a_rank_is_killed_and_srun_waits(cluster: &Cluster) {
+    for name in ["killed_while_others_wait", "killed_while_others_compute"] {
+        let mut args = srun("3", &[name]);
+        args[1] = "-K0";
+        let ended = cluster.on_head(&args);
+        assert!(ended.code != Some(0) && ended.took.as_secs() < 20, "{ended:?}");
+        let said = |line: &str| line.contains("physalia: rank 1 on n") && line.contains(" is gone without a goodbye");
+        assert!(ended.stderr.lines().any(said), "{ended:?}");
     }
 }
 

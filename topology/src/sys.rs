@@ -5,6 +5,7 @@
 use crate::CpuSet;
 use serde::Serialize;
 use std::io;
+use std::net::IpAddr;
 
 /// What this process has used so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
@@ -52,6 +53,72 @@ pub fn host_name() -> String {
     match std::str::from_utf8(&name[..len]) {
         Ok(name) if code == 0 && !name.is_empty() => name.into(),
         _ => "unknown".into(),
+    }
+}
+
+/// An address of this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interface {
+    /// The name of the network interface, such as `eth0`.
+    pub name: String,
+    /// One of its addresses.
+    pub address: IpAddr,
+    /// How many leading bits of it name the subnet.
+    pub prefix: u8,
+}
+
+/// The addresses of this machine's network interfaces that are up; none where the system cannot tell. Addresses that mean
+/// nothing without the name of an interface (IPv6, link-local) are left out.
+#[doc(alias = "getifaddrs")]
+pub fn interfaces() -> Vec<Interface> {
+    let mut first = std::ptr::null_mut();
+    // SAFETY: a place for the list, which is freed below.
+    if unsafe { libc::getifaddrs(&mut first) } != 0 {
+        return Vec::new();
+    }
+    let (mut found, mut at) = (Vec::new(), first.cast_const());
+    // SAFETY: the list is ours until it is freed; its entries are linked up to a null pointer.
+    while let Some(entry) = unsafe { at.as_ref() } {
+        at = entry.ifa_next;
+        let up = entry.ifa_flags & libc::IFF_UP.cast_unsigned() != 0;
+        // SAFETY: both are null or addresses of the list's own; a name is a C string.
+        let (address, mask, name) = unsafe {
+            (ip(entry.ifa_addr), ip(entry.ifa_netmask), std::ffi::CStr::from_ptr(entry.ifa_name).to_string_lossy())
+        };
+        if let (true, Some(address)) = (up, address) {
+            let ones = |mask| match mask {
+                IpAddr::V4(mask) => mask.to_bits().leading_ones(),
+                IpAddr::V6(mask) => mask.to_bits().leading_ones(),
+            };
+            let whole = if address.is_ipv4() { 32 } else { 128 };
+            found.push(Interface { name: name.into_owned(), address, prefix: mask.map_or(whole, ones) as u8 });
+        }
+    }
+    // SAFETY: the list came from `getifaddrs`, and nothing points into it any more.
+    unsafe { libc::freeifaddrs(first) };
+    found
+}
+
+/// The address that a socket address holds, if it is one of IP.
+///
+/// # Safety
+/// Null, or a socket address as long as its family says.
+unsafe fn ip(address: *const libc::sockaddr) -> Option<IpAddr> {
+    // SAFETY: as the caller promises; copies are made, so nothing need be aligned.
+    unsafe {
+        match i32::from(address.as_ref()?.sa_family) {
+            libc::AF_INET => {
+                let v4 = address.cast::<libc::sockaddr_in>().read_unaligned();
+                Some(IpAddr::V4(u32::from_be(v4.sin_addr.s_addr).into()))
+            }
+            libc::AF_INET6 => {
+                let v6 = address.cast::<libc::sockaddr_in6>().read_unaligned();
+                Some(v6.sin6_addr.s6_addr.into())
+                    .filter(|ip: &std::net::Ipv6Addr| !ip.is_unicast_link_local())
+                    .map(IpAddr::V6)
+            }
+            _ => None,
+        }
     }
 }
 
@@ -168,6 +235,13 @@ mod tests {
         })
         .join()
         .unwrap();
+    }
+
+    #[test]
+    fn the_loopback_interface_is_seen() {
+        let found = interfaces();
+        let local = found.iter().find(|i| i.address == IpAddr::from([127, 0, 0, 1]));
+        assert!(local.is_some_and(|i| i.prefix == 8 && i.name.starts_with("lo")), "{found:?}");
     }
 
     #[test]

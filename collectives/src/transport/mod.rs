@@ -27,6 +27,8 @@ mod mpi_ledger;
 mod mpi_native;
 #[cfg(feature = "mpi")]
 pub(crate) mod mpi_raw;
+#[cfg(feature = "mpi")]
+mod mpi_watch;
 mod roll_call;
 #[cfg(feature = "mpi")]
 mod shared;
@@ -373,6 +375,43 @@ impl Transport {
     /// Whether this rank has begun a call, and perhaps ended it.
     pub(crate) fn has_begun(&self, comm: u64, seq: u64) -> bool {
         each!(self, job => job.has_begun(comm, seq))
+    }
+
+    /// Notes that this rank has waited so long in a call, for those that ask by a way of their own. Among threads there is
+    /// none: the transport sees all.
+    pub(crate) fn waits(&self, print: &Print, time: Duration) {
+        match (self, print, time) {
+            (Transport::Threads(_) | Transport::Simulator(_), ..) => {}
+            #[cfg(feature = "mpi")]
+            (Transport::Mpi(job), print, time) => job.watch().into_iter().for_each(|watch| watch.waits(print, time)),
+        }
+    }
+
+    /// The wait is over.
+    pub(crate) fn waits_no_more(&self) {
+        match self {
+            Transport::Threads(_) | Transport::Simulator(_) => {}
+            #[cfg(feature = "mpi")]
+            Transport::Mpi(job) => job.watch().into_iter().for_each(crate::watch::Watch::waits_no_more),
+        }
+    }
+
+    /// This rank is in a phase of this name; in none if it is empty.
+    pub(crate) fn phase(&self, name: &str) {
+        match (self, name) {
+            (Transport::Threads(_) | Transport::Simulator(_), _) => {}
+            #[cfg(feature = "mpi")]
+            (Transport::Mpi(job), name) => job.watch().into_iter().for_each(|watch| watch.phase(name)),
+        }
+    }
+
+    /// Has a roll-call told for the job, or, with `kill`, the job ended with one. `false`: this rank speaks for itself.
+    pub(crate) fn roll_call(&self, kill: bool) -> bool {
+        match (self, kill) {
+            (Transport::Threads(_) | Transport::Simulator(_), _) => false,
+            #[cfg(feature = "mpi")]
+            (Transport::Mpi(job), kill) => job.watch().is_some_and(|watch| watch.ask(kill)),
+        }
     }
 
     /// Whether messages that this rank has given away need its help to leave.

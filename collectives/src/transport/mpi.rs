@@ -23,6 +23,7 @@ use crate::algo::Native;
 use crate::failure::{Abort, host};
 use crate::level::Level;
 use crate::stall::{Due, Patience, Stall};
+use crate::watch::{Place, Watch};
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
@@ -94,6 +95,7 @@ pub(crate) struct Job {
     hosts: Vec<u32>,
     /// What has come, and of which fingerprint and kind.
     inbox: RefCell<HashMap<Key, ([u64; 2], Arrived)>>,
+    watch: Option<Watch>,
     notices: RefCell<VecDeque<Notice>>,
     kept: RefCell<Vec<Kept>>,
     /// Transfers that somebody asks about; a receive of unknown length brings its own memory.
@@ -134,6 +136,7 @@ impl Job {
         let wire = Wire::new();
         let mut hosts = wire.hosts();
         let on_host = hosts.iter().filter(|&&host| host == hosts[wire.rank as usize]).count();
+        let place = Place::new(wire.rank, &hosts);
         if on_host == hosts.len() {
             hosts.clear();
         }
@@ -141,11 +144,13 @@ impl Job {
         super::mpi_board::broadcast(&wire, &mut words);
         let level = Level::of_words(words);
         let board = super::mpi_board::begin(&wire, on_host);
+        let watch = super::mpi_watch::begin(&wire, place, stall);
         Ok(Rc::new(Job {
             roomy: on_host <= physalia_topology::sys::online_cpus(),
             ledger: Ledger::new(wire.rank, level != Level::Off),
             board: RefCell::new(board),
             hosts,
+            watch,
             wire,
             inbox: RefCell::default(),
             notices: RefCell::default(),
@@ -417,8 +422,15 @@ impl Job {
         self.ledger.forget(comm);
     }
 
+    pub(crate) fn watch(&self) -> Option<&Watch> {
+        self.watch.as_ref()
+    }
+
     /// Sees all sends through, at the end of the job. All ranks have received all by now, so that it takes no peer's help.
     pub(crate) fn drain(&self) {
+        if let Some(watch) = &self.watch {
+            watch.goodbye();
+        }
         while self.kept.borrow().iter().any(|kept| !kept.notice) {
             self.poll();
             std::thread::yield_now();

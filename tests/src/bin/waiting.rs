@@ -28,6 +28,7 @@ fn main() -> ExitCode {
         world.barrier()?;
         let before = sys::usage().cpu_s;
         if world.rank() == 0 {
+            let _phase = world.phase("asleep");
             match std::env::args().nth(2) {
                 None => std::thread::sleep(Duration::from_secs_f64(seconds)),
                 Some(path) => write(&path, Duration::from_secs_f64(seconds))?,
