@@ -24,6 +24,10 @@ use std::time::Duration;
 /// `PHYSALIA_THREADS` is the number of workers of each rank (all cores that a rank may use), `PHYSALIA_PIN=off` leaves them
 /// unpinned. A wait of 60 s is told on stderr, with who waits where; `PHYSALIA_STALL=10` does so after 10 s, and
 /// `PHYSALIA_STALL=600:kill` ends the job then. (What is proved never to end is ended without being asked.)
+/// Between processes it is told, and the death of one is noticed, over connections of the runtime's own, which do not need MPI
+/// to make progress: Unix sockets on a host, and one TCP port of rank 0 between hosts, on the address that
+/// `PHYSALIA_INTERFACE` (a name, an address or a subnet), MPI's own settings or the launcher name. `PHYSALIA_WATCH=off` does
+/// without them.
 /// `PHYSALIA_CHECK` says how much is compared while the job runs: `light` (all calls of all ranks), `off` (only types, shapes and
 /// lengths of messages) or `full` (besides, with memory poisoned before something is received there, and with random delays, to
 /// find what goes wrong seldom; `full:42` repeats the delays of a seed); see

@@ -85,6 +85,8 @@ pub(super) struct Shared {
     pub(super) members: BTreeMap<u32, Member>,
     /// Those that listen for callers, of this host or (`true`) of others, and how to wake them when all have come.
     pub(super) wake: Vec<(bool, Waker)>,
+    /// Whose connections over TCP are silent, and for how many beats.
+    pub(super) quiet: BTreeMap<u32, u32>,
     /// The gathering under way: who has not answered, and the answers.
     pub(super) gathering: u64,
     pub(super) missing: BTreeSet<u32>,
@@ -201,6 +203,9 @@ impl Node {
         let mut quiet = 0;
         let ended = loop {
             let came = reader.next();
+            if !matches!(came, Came::Quiet) && quiet > 0 {
+                self.shared().quiet.remove(&peer);
+            }
             if !matches!(came, Came::Quiet) && std::mem::take(&mut quiet) >= SILENT {
                 self.remark(format_args!("the host of rank {peer} is heard of again"));
             }
@@ -217,6 +222,7 @@ impl Node {
                 Came::Frame(Frame::Told) => self.explain(),
                 Came::Quiet => {
                     quiet += 1;
+                    self.shared().quiet.insert(peer, quiet);
                     link.send(&Frame::Beat);
                     if quiet == SILENT {
                         let (time, known) = (self.times.beat * SILENT, self.who(peer));

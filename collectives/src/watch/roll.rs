@@ -175,7 +175,9 @@ impl Node {
         // Those that have not answered, and that nobody has answered for.
         let seen: BTreeSet<u32> = lines.iter().flat_map(|line| line.ranks.iter().copied()).collect();
         for (&rank, member) in shared.members.iter().filter(|(rank, _)| !seen.contains(rank)) {
-            lines.push(Line::new(member.fate.clone().unwrap_or(What::Silent), [rank]));
+            let beats = shared.quiet.get(&member.via).copied().unwrap_or(0);
+            let silent = What::Silent { host: (self.times.beat * beats).as_secs() };
+            lines.push(Line::new(member.fate.clone().unwrap_or(silent), [rank]));
         }
         lines
     }

@@ -15,8 +15,8 @@ pub(super) enum What {
     Left,
     /// Its process is gone.
     Gone,
-    /// Its process is there, and did not answer in time: stopped, or without a processor.
-    Silent,
+    /// It did not answer in time: stopped, or without a processor; or its host is not heard of, for so many seconds (or 0).
+    Silent { host: u64 },
     /// It never connected.
     Unseen,
 }
@@ -34,26 +34,27 @@ impl Line {
     }
 
     /// What must be equal for two lines to be one, and its place in the table.
-    fn key(&self) -> (u8, &str) {
+    fn key(&self) -> (u8, u64, &str) {
         match &self.what {
-            What::Gone => (0, ""),
-            What::Computes { phase } => (1, phase),
-            What::Silent => (2, ""),
-            What::Unseen => (3, ""),
-            What::Left => (4, ""),
-            What::Waits { call, .. } => (5, call),
+            What::Gone => (0, 0, ""),
+            What::Computes { phase } => (1, 0, phase),
+            What::Silent { host } => (2, *host, ""),
+            What::Unseen => (3, 0, ""),
+            What::Left => (4, 0, ""),
+            What::Waits { call, .. } => (5, 0, call),
         }
     }
 }
 
 /// Equal lines become one. Those that the others may be waiting for come first.
 pub(super) fn merge(lines: impl IntoIterator<Item = Line>) -> Vec<Line> {
-    let mut merged: BTreeMap<(u8, String), Line> = BTreeMap::new();
+    let mut merged: BTreeMap<(u8, u64, String), Line> = BTreeMap::new();
     for line in lines.into_iter().filter(|line| !line.ranks.is_empty()) {
-        let (place, text) = line.key();
-        match merged.get_mut(&(place, text.into())) {
+        let (place, time, text) = line.key();
+        let key = (place, time, text.to_string());
+        match merged.get_mut(&key) {
             None => {
-                merged.insert((place, text.into()), line);
+                merged.insert(key, line);
             }
             Some(before) => {
                 before.ranks.extend(line.ranks);
@@ -87,7 +88,13 @@ pub(super) fn text(line: &Line, who: impl Fn(u32) -> Option<String>) -> String {
         }
         What::Left => write!(said, " {} at the end", verb("is", "are")),
         What::Gone => write!(said, " {} gone", verb("is", "are")),
-        What::Silent => write!(said, " {} not answer (stopped?)", verb("does", "do")),
+        What::Silent { host } => {
+            let why = match host {
+                0 => "stopped?".into(),
+                _ => format!("not heard of for {host} s"),
+            };
+            write!(said, " {} not answer ({why})", verb("does", "do"))
+        }
         What::Unseen => write!(said, " {} not connected, so nothing is known", verb("is", "are")),
     }
     .ok();
