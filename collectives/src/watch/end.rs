@@ -8,16 +8,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 impl Node {
-    /// The process above is gone. Where many see it, one of them speaks first.
+    /// The process above is gone. All ranks of a host may see it: the lowest speak, one after the other in case that one is
+    /// gone, too, and the rest leaves in silence. Of a hub that is gone, rank 0 speaks first.
     pub(super) fn orphaned(self: &Arc<Node>) {
-        let first = self.place.hub == 0 && self.place.below == 1;
-        std::thread::sleep(self.times.grace * if first { 1 } else { 3 });
+        const SPEAK: u32 = 3;
+        let turn = self.place.below.min(SPEAK + 1) + u32::from(self.place.hub > 0);
+        std::thread::sleep(self.times.grace * turn.max(1));
         if self.shared().explained {
             std::thread::sleep(self.times.explained);
         }
         let above = if self.is_hub() { 0 } else { self.place.hub };
         let place = if self.is_hub() { String::new() } else { format!(" on {}", host()) };
-        self.end(Some(&format!("rank {above}{place} is gone without a goodbye (killed, or crashed), so the job ends")));
+        let why = format!("rank {above}{place} is gone without a goodbye (killed, or crashed), so the job ends");
+        self.end((self.place.below <= SPEAK).then_some(&*why));
     }
 
     /// What became of some ranks below, by their number and by the connection that they are reached through. Who has left

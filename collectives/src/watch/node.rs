@@ -1,6 +1,7 @@
 //! One process's part of the side channel: what it knows of the ranks below it, and what it does with each frame.
 //!
-//! All of it is under one lock, which is never held over a write. Threads hold the node, so it lives until its connections
+//! All of it is under one lock, which is never held over a write. A connection that is given up is left with a goodbye, since
+//! its end without one means a death. Threads hold the node, so it lives until its connections
 //! have ended; after the goodbye it says and ends nothing any more.
 
 use super::secret::Secret;
@@ -190,6 +191,9 @@ impl Node {
                 Came::Ended => break true,
             }
         };
+        if !ended {
+            link.leave(); // or we would be taken for gone
+        }
         link.close();
         self.shared().up = None;
         self.bell.notify_all();
@@ -242,6 +246,9 @@ impl Node {
         let gone = ended && !self.shared().over;
         if gone {
             self.mark(|rank, _| rank == peer, What::Gone);
+        }
+        if !ended {
+            link.leave(); // or we would be taken for gone
         }
         link.close();
         let mut shared = self.shared();

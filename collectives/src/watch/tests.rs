@@ -216,3 +216,21 @@ fn strangers_are_hung_up_on() {
     ones.iter().chain([&last]).for_each(|one| one.node.goodbye());
     assert!(ones.iter().all(One::quiet));
 }
+
+/// Half a frame, or none of ours, from one who knows the secret: the connection is given up, and nobody is taken for gone.
+#[test]
+fn a_connection_that_goes_wrong_is_no_death() {
+    let (ones, address, secret) = job(&[3, 4, 5]);
+    let hub = caller(address, secret);
+    connected(&ones[0], 4);
+    hub.stream.write_all(&[0xff; 8]).unwrap();
+    let mut reader = Reader::new(&hub);
+    let left = |came| matches!(came, Came::Frame(Frame::Bye));
+    assert!((0..99).any(|_| left(reader.next())), "it is left with a goodbye");
+    std::thread::sleep(times().grace * 6);
+    assert!(ones.iter().all(One::quiet));
+    all_wait_but_0(&ones);
+    assert!(ones[1].node.ask(false));
+    let said = ones[0].says();
+    assert!(said.contains("\n  ranks 3-4 do not answer (stopped?)"), "{said}");
+}
