@@ -1,6 +1,6 @@
 # make test       everything that must hold; installs what is missing on Debian as root, otherwise says what to install
-# make test-long  models, sanitizers, other MPIs, real genomes, and random cases: SEED=, CASES= or SECONDS=; stopped, those go
-#                 on where they were
+# make sample     real genomes (GENOMES=) and random cases: SEED=, CASES= or SECONDS=; stopped, those go on where they were
+# make test-long  the sample, and models, sanitizers, other MPIs, a stopped job
 # make bench      benchmarks
 # make doc        the documentation of all crates, in target/doc
 
@@ -13,7 +13,7 @@ export OMPI_ALLOW_RUN_AS_ROOT = 1
 export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM = 1
 export OMPI_MCA_rmaps_base_oversubscribe = 1
 
-.PHONY: setup test test-long models sanitizers other-mpis stopped genomes bench doc
+.PHONY: setup test sample test-long models sanitizers other-mpis stopped genomes bench doc
 
 test: setup
 	$(CARGO) fmt --all --check
@@ -26,7 +26,9 @@ test: setup
 	$(CARGO) test --workspace $(ALL)
 	tests/models
 
-test-long: setup models sanitizers other-mpis stopped genomes
+test-long: setup models sanitizers other-mpis stopped sample
+
+sample: setup genomes
 	$(CARGO) build -p physalia-tests $(ALL)
 	$(CARGO) run -p physalia-tests $(ALL) --bin long -- --state $(STATE) \
 	  $(if $(SEED),--seed $(SEED)) $(if $(CASES),--cases $(CASES)) $(if $(SECONDS),--seconds $(SECONDS))
