@@ -67,6 +67,19 @@ struct Awaited {
     coming: Option<u64>,
 }
 
+impl Awaited {
+    /// It is on its way into its place.
+    fn coming(&self) -> bool {
+        #[cfg(feature = "mpi")]
+        return self.coming.is_some();
+        #[cfg(not(feature = "mpi"))]
+        false
+    }
+}
+
+/// More messages than this are not asked for one by one: those that are there are looked at.
+const FEW: usize = 8;
+
 /// What a flow is made of, besides its call.
 #[derive(Default)]
 pub(crate) struct Cargo {
@@ -216,9 +229,23 @@ impl Flow {
     }
 
     fn receive(&mut self, rank: &Rank) {
+        if self.waiting.len() > FEW {
+            for key in rank.transport.arrived(rank.me, self.call.comm, self.call.seq) {
+                if let Some(i) = self.waiting.iter().position(|w| w.key == key)
+                    && self.receive_one(rank, i)
+                {
+                    self.waiting.swap_remove(i);
+                }
+            }
+            return self.receive_those(rank, Awaited::coming);
+        }
+        self.receive_those(rank, |_| true);
+    }
+
+    fn receive_those(&mut self, rank: &Rank, which: impl Fn(&Awaited) -> bool) {
         let mut i = 0;
         while i < self.waiting.len() {
-            if self.receive_one(rank, i) {
+            if which(&self.waiting[i]) && self.receive_one(rank, i) {
                 self.waiting.swap_remove(i);
             } else {
                 i += 1;

@@ -57,9 +57,13 @@ pub(crate) struct Key {
 }
 
 impl Key {
+    fn is_of(&self, comm: u64, seq: u64) -> bool {
+        (self.comm, self.seq) == (comm, seq)
+    }
+
     /// Whether it is a message of this call that nobody was told to expect.
     fn is_unasked(&self, comm: u64, seq: u64) -> bool {
-        (self.comm, self.seq) == (comm, seq) && self.tag.is_multiple_of(2)
+        self.is_of(comm, seq) && self.tag.is_multiple_of(2)
     }
 }
 
@@ -322,6 +326,11 @@ impl Transport {
     /// A message of this call with an even tag that has come to rank `me`, whoever sent it.
     pub(crate) fn unasked(&self, me: u32, comm: u64, seq: u64) -> Option<Key> {
         each!(self, job => job.unasked(me, comm, seq))
+    }
+
+    /// The messages of this call that have come to rank `me`.
+    pub(crate) fn arrived(&self, me: u32, comm: u64, seq: u64) -> Vec<Key> {
+        each!(self, job => job.arrived(me, comm, seq))
     }
 
     /// Whether a transfer that was `Coming` has landed.

@@ -375,6 +375,10 @@ impl Job {
         self.inbox.borrow().keys().find(|key| key.is_unasked(comm, seq)).copied()
     }
 
+    pub(crate) fn arrived(&self, _me: u32, comm: u64, seq: u64) -> Vec<Key> {
+        self.inbox.borrow().keys().filter(|key| key.is_of(comm, seq)).copied().collect()
+    }
+
     pub(crate) fn epoch(&self, _me: u32) -> u64 {
         self.moved.get()
     }

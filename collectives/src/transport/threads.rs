@@ -228,6 +228,10 @@ impl Job {
         self.lock().inboxes[me as usize].keys().find(|key| key.is_unasked(comm, seq)).copied()
     }
 
+    pub(crate) fn arrived(&self, me: u32, comm: u64, seq: u64) -> Vec<Key> {
+        self.lock().inboxes[me as usize].keys().filter(|key| key.is_of(comm, seq)).copied().collect()
+    }
+
     pub(crate) fn epoch(&self, me: u32) -> u64 {
         self.epochs[me as usize].load(Ordering::Acquire)
     }

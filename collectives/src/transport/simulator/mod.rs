@@ -345,6 +345,16 @@ impl Job {
         pulled
     }
 
+    /// In the order in which they came.
+    pub(crate) fn arrived(&self, me: u32, comm: u64, seq: u64) -> Vec<Key> {
+        let mut state = self.lock();
+        let now = state.turns.now(me);
+        let came = state.member(me).inbox.iter().filter(|(key, p)| key.is_of(comm, seq) && p.arrives <= now);
+        let mut came: Vec<_> = came.map(|(key, p)| (p.arrives, key.from, key.tag, *key)).collect();
+        came.sort_unstable_by_key(|&(arrives, from, tag, _)| (arrives, from, tag));
+        came.into_iter().map(|c| c.3).collect()
+    }
+
     pub(crate) fn unasked(&self, me: u32, comm: u64, seq: u64) -> Option<Key> {
         let mut state = self.lock();
         let now = state.turns.now(me);
