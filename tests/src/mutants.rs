@@ -7,6 +7,15 @@ use physalia::collectives::Addable;
 use physalia::prelude::*;
 use std::fmt;
 
+/// How many mutants the tests run: 20, or as many as `PHYSALIA_TEST_MUTANTS` says.
+///
+/// # Panics
+/// If that is no number.
+pub fn count() -> u64 {
+    let asked = std::env::var("PHYSALIA_TEST_MUTANTS");
+    asked.map_or(20, |count| count.parse().expect("PHYSALIA_TEST_MUTANTS: a number"))
+}
+
 /// Which collective.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum What {

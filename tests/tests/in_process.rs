@@ -1,7 +1,7 @@
 //! The bodies with ranks as threads of one process.
 
 use physalia::Launch;
-use physalia_tests::mutants::Mutant;
+use physalia_tests::mutants::{self, Mutant};
 use physalia_tests::programs::Program;
 use physalia_tests::{Body, End, SCHEDULES, all, check_bad_end, clock};
 use std::process::Command;
@@ -200,7 +200,7 @@ fn a_waiting_world_rests() {
 /// One rank's copy of a right program is changed in one place: every job ends, and says where the ranks were.
 #[test]
 fn mutants_end_and_are_named() {
-    for seed in 0..20u64 {
+    for seed in 0..mutants::count() {
         let mutant = Mutant::of(seed);
         let mut command = Command::new(env!("CARGO_BIN_EXE_mutant"));
         command.arg(seed.to_string()).env("PHYSALIA_RANKS", mutant.ranks.to_string()).env("PHYSALIA_THREADS", "1");

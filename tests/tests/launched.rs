@@ -2,7 +2,7 @@
 #![cfg(feature = "mpi")]
 
 use physalia_tests::launch::{launcher, most_ranks, mpirun, run_all as run_bodies};
-use physalia_tests::mutants::Mutant;
+use physalia_tests::mutants::{self, Mutant};
 use physalia_tests::{Body, End, SCHEDULES, all, check_bad_end, clock};
 use std::process::Command;
 use std::time::Duration;
@@ -155,7 +155,7 @@ fn long_messages_go_in_pieces() {
 /// One rank's copy of a right program is changed in one place: every job ends, and says where the ranks were.
 #[test]
 fn mutants_end_and_are_named() {
-    for seed in 0..20u64 {
+    for seed in 0..mutants::count() {
         let (mutant, board) = (Mutant::of(seed), if seed % 2 == 0 { "off" } else { "on" });
         if mutant.ranks > most_ranks() {
             continue;
