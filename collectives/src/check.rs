@@ -6,6 +6,7 @@
 //! Each communicator also keeps a *rolling* hash of all its calls so far. It travels with every message, so ranks whose
 //! histories differ anywhere are found out at the next message between them, whatever that message is for.
 
+use crate::algo::model::Order;
 use std::any::{TypeId, type_name};
 use std::cell::Cell;
 use std::hash::{Hash, Hasher};
@@ -40,13 +41,15 @@ impl Print {
     }
 
     /// As `new`, for a call of `op` with the operation `O`. Closures of one function share a name, so the type itself counts
-    /// too. (Two function pointers of one type cannot be told apart: their addresses differ from process to process.)
+    /// too. (Two function pointers of one type cannot be told apart: their addresses differ from process to process.) So does the order
+    /// that it allows, which may be a matter of its value: the schedule depends on it.
     pub(crate) fn of_op<T: 'static, O: 'static>(
         op: &'static str,
+        order: Order,
         shape: [u64; 2],
         at: &'static Location<'static>,
     ) -> Print {
-        let mut id = Words(0);
+        let mut id = Words(order as u64);
         TypeId::of::<O>().hash(&mut id);
         Print::made(op, type_name::<(T, O)>(), id.0, shape, at)
     }
@@ -166,7 +169,7 @@ mod tests {
     #[test]
     fn closures_of_one_function_differ() {
         fn of<O: 'static>(_: O) -> Print {
-            Print::of_op::<u32, O>("a", [0; 2], Location::caller())
+            Print::of_op::<u32, O>("a", Order::Ranks, [0; 2], Location::caller())
         }
         let (add, most) = (of(|a: u32, b: u32| a + b), of(|a: u32, b: u32| a.max(b)));
         assert_eq!(add.text(), most.text());

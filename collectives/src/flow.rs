@@ -26,6 +26,7 @@ pub(crate) struct Flow {
     steps: Vec<Step>,
     at: usize,
     begun: bool,
+    broken: bool,
     pub memory: Vec<Memory>,
     pub blobs: Blobs,
     combine: Option<Combine>,
@@ -99,6 +100,7 @@ impl Flow {
             steps,
             at: 0,
             begun: false,
+            broken: false,
             memory,
             blobs,
             combine,
@@ -144,7 +146,7 @@ impl Flow {
     /// Goes as far as it can without waiting.
     pub(crate) fn advance(&mut self, rank: &Rank) {
         self.sending.retain(|sending| !rank.transport.sent(&sending.ticket));
-        while self.at < self.steps.len() {
+        while self.at < self.steps.len() && !self.broken {
             if !self.begun {
                 if self.in_use(self.steps[self.at].receives()) {
                     break;
@@ -157,7 +159,9 @@ impl Flow {
             }
             // An operation of the program's that panics here leaves the flow half done, in whatever call the rank is.
             let guard = Broken(rank);
+            self.broken = true;
             self.work(rank);
+            self.broken = false;
             std::mem::forget(guard);
             self.at += 1;
             self.begun = false;

@@ -142,7 +142,8 @@ impl Comm {
     #[track_caller]
     #[doc(alias = "MPI_Ireduce")]
     pub fn start_reduce<T: Plain, O: Op<T>>(&mut self, root: u32, buf: Vec<T>, op: O) -> Pending<Option<Vec<T>>> {
-        let print = Print::of_op::<T, O>("start_reduce", [root.into(), buf.len() as u64], Location::caller());
+        let print =
+            Print::of_op::<T, O>("start_reduce", op.order(), [root.into(), buf.len() as u64], Location::caller());
         let (me, at) = (self.core.me, self.check_root(root));
         let steps = direct::with_root(me, at, self.core.size(), true);
         let blobs = self.own_blob(bytes(&buf));
@@ -159,7 +160,7 @@ impl Comm {
     #[track_caller]
     #[doc(alias = "MPI_Iallreduce")]
     pub fn start_all_reduce<T: Plain, O: Op<T>>(&mut self, buf: Vec<T>, op: O) -> Pending<Vec<T>> {
-        let print = Print::of_op::<T, O>("start_all_reduce", [buf.len() as u64, 0], Location::caller());
+        let print = Print::of_op::<T, O>("start_all_reduce", op.order(), [buf.len() as u64, 0], Location::caller());
         let core = &self.core;
         let case = core.case(size_of_val(&*buf), op.order(), true);
         let how = if any_bits::<T>() { core.choose(Collective::AllReduce, &case) } else { Algorithm::Gathered };
@@ -179,7 +180,7 @@ impl Comm {
     #[track_caller]
     #[doc(alias = "MPI_Iscan")]
     pub fn start_scan<T: Plain, O: Op<T>>(&mut self, buf: Vec<T>, op: O) -> Pending<Vec<T>> {
-        let print = Print::of_op::<T, O>("start_scan", [buf.len() as u64, 0], Location::caller());
+        let print = Print::of_op::<T, O>("start_scan", op.order(), [buf.len() as u64, 0], Location::caller());
         let up_to = self.core.me + 1;
         self.start_prefix(print, &buf, op, up_to, |sum| sum.expect("at least this rank"))
     }
@@ -189,7 +190,7 @@ impl Comm {
     #[track_caller]
     #[doc(alias = "MPI_Iexscan")]
     pub fn start_exscan<T: Plain, O: Op<T>>(&mut self, buf: Vec<T>, op: O) -> Pending<Option<Vec<T>>> {
-        let print = Print::of_op::<T, O>("start_exscan", [buf.len() as u64, 0], Location::caller());
+        let print = Print::of_op::<T, O>("start_exscan", op.order(), [buf.len() as u64, 0], Location::caller());
         let below = self.core.me;
         self.start_prefix(print, &buf, op, below, |sum| sum)
     }
@@ -228,7 +229,7 @@ impl Comm {
     #[track_caller]
     #[doc(alias = "MPI_Ireduce_scatter")]
     pub fn start_reduce_scatter<T: Plain, O: Op<T>>(&mut self, buf: Vec<T>, op: O) -> Pending<Vec<T>> {
-        let print = Print::of_op::<T, O>("start_reduce_scatter", [buf.len() as u64, 0], Location::caller());
+        let print = Print::of_op::<T, O>("start_reduce_scatter", op.order(), [buf.len() as u64, 0], Location::caller());
         let slice = slices(buf.len(), self.core.size());
         let outgoing = (0..self.core.size()).map(|q| bytes(&buf[slice(q)])).collect();
         self.start_exchange(print, outgoing, move |core, blobs| {

@@ -2,7 +2,9 @@
 
 use physalia_collectives::Schedules;
 use physalia_collectives::simulator::{Death, LogGp, Report, Simulation, Stats, charge_ps, now_ps};
-use physalia_collectives::{Cause, Comm, Failure, Outcome, Sum};
+use physalia_collectives::{By, Cause, Comm, Failure, Fast, Outcome, Sum, poll_here};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 const MODEL: LogGp = LogGp { latency_ps: 1_000_000, overhead_ps: 100_000, gap_ps: 150_000, byte_gap_ps: 100 };
 
@@ -260,6 +262,39 @@ fn the_dead_take_their_memory_with_them() {
         }
         // Rank 0 has never come back from its call; rank 3 has its bytes from rank 2.
         assert_eq!(bufs.into_inner().unwrap(), [0, 2, 1, 1], "seed {seed}");
+    }
+}
+
+/// A started reduction whose operation panics gives nobody a value, whatever its rank does then.
+#[test]
+fn an_operation_that_panics_gives_nobody_a_value() {
+    for (algorithm, seed) in
+        ["slices", "chain", "halving", "ring"].into_iter().flat_map(|a| (0..5).map(move |s| (a, s)))
+    {
+        let schedules = Schedules::parse(&format!("all_reduce:{algorithm}")).unwrap();
+        let values = AtomicU32::new(0);
+        let report = simulated(4).seed(seed).schedules(schedules).run(|comm| {
+            let me = comm.rank();
+            let op = Fast(By(move |a: u64, b: u64| {
+                assert!(me != 1, "no sum here");
+                a + b
+            }));
+            let pending = comm.start_all_reduce(vec![1; 30], op);
+            if me == 1 {
+                catch_unwind(AssertUnwindSafe(|| comm.barrier().ok())).ok();
+            }
+            for _ in 0..10 {
+                charge_ps(100_000_000);
+                poll_here();
+            }
+            let value = catch_unwind(AssertUnwindSafe(|| pending.wait()));
+            values.fetch_add(u32::from(matches!(value, Ok(Ok(_)))), Ordering::Relaxed);
+            Ok(())
+        });
+        assert_eq!(values.into_inner(), 0, "{algorithm}, seed {seed}");
+        for result in report.results {
+            assert!(result.unwrap_err().to_string().contains("no sum here"), "{algorithm}, seed {seed}");
+        }
     }
 }
 

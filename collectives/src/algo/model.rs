@@ -140,9 +140,12 @@ fn candidates(what: Collective, case: &Case) -> Vec<Algorithm> {
             (Ring, true),
             (Hosts, case.hosts.in_order()),
         ],
-        Collective::AllToAll => {
-            &[(Direct, true), (Dissemination, true), (Pairwise, true), (Native, case.native && case.bytes < 1 << 31)]
-        }
+        Collective::AllToAll => &[
+            (Direct, true),
+            (Dissemination, true),
+            (Pairwise, true),
+            (Native, case.native && (1..1 << 31).contains(&case.bytes)),
+        ],
         Collective::Reduce => {
             let tree = case.order == Order::Any || (case.order == Order::Brackets && case.from_0);
             &[(Slices, true), (Gathered, true), (Binomial, tree)]
@@ -257,7 +260,10 @@ pub(crate) fn long_between(case: &Case) -> bool {
     2.0 * lh * FAR.alpha + n * (2.0 * FAR.beta + GAMMA) < lh * (FAR.alpha + n * (FAR.beta + GAMMA))
 }
 
-/// The algorithms that a user has asked for: `PHYSALIA_SCHEDULE`.
+/// The longest setting, in bytes.
+pub(crate) const LONGEST: usize = 1000;
+
+/// The algorithms that a user has asked for: `PHYSALIA_SCHEDULE`. Among processes those of rank 0 hold for all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Schedules {
     forced: Vec<(Collective, Algorithm)>,
@@ -271,6 +277,9 @@ impl Schedules {
     /// What is wanted instead, in words.
     pub fn parse(text: &str) -> Result<Schedules, String> {
         let mut schedules = Schedules::default();
+        if text.len() > LONGEST {
+            return Err(format!("{} bytes: at most {LONGEST} are wanted", text.len()));
+        }
         for item in text.split(',').map(str::trim).filter(|item| !item.is_empty()) {
             let (what, how) = item.split_once(':').ok_or_else(|| format!("{item}: COLLECTIVE:ALGORITHM is wanted"))?;
             if what == "hosts" {
@@ -285,6 +294,13 @@ impl Schedules {
             let how = Algorithm::ALL.iter().find(|a| a.name() == how).ok_or_else(|| {
                 format!("{how}: no algorithm of these: {}", list(Algorithm::ALL.iter().map(|a| a.name()).collect()))
             })?;
+            let hosts = Hosts::new(&[0, 1]);
+            let all = Case { size: 2, bytes: 8, order: Order::Any, from_0: true, native: true, hosts: &hosts };
+            let ways = candidates(*what, &all);
+            if !ways.contains(how) {
+                let names = list(ways.iter().map(|a| a.name()).collect());
+                return Err(format!("{item}: a {what} goes by one of these: {names}"));
+            }
             schedules.forced.push((*what, *how));
         }
         Ok(schedules)
@@ -292,17 +308,17 @@ impl Schedules {
 
     /// As the environment asks; what it cannot mean has been refused at start.
     pub(crate) fn from_env() -> Schedules {
-        std::env::var("PHYSALIA_SCHEDULE").ok().and_then(|text| Schedules::parse(&text).ok()).unwrap_or_default()
+        Schedules::parse(&Schedules::text_of_env()).unwrap_or_default()
+    }
+
+    /// What the environment asks for.
+    pub(crate) fn text_of_env() -> String {
+        std::env::var("PHYSALIA_SCHEDULE").unwrap_or_default()
     }
 
     /// The number of hosts that the ranks are to be treated as.
     pub(crate) fn hosts(&self) -> Option<u32> {
         self.hosts
-    }
-
-    /// A number for what was asked for: all ranks must have been asked the same.
-    pub(crate) fn fingerprint(&self) -> u64 {
-        if *self == Schedules::default() { 0 } else { xxhash_rust::xxh3::xxh3_64(format!("{self:?}").as_bytes()) }
     }
 
     /// The algorithm for a call: the one that was asked for, if it gives the right result; else the cheapest.
@@ -361,6 +377,7 @@ mod tests {
             ("sum:ring", "no collective"),
             ("barrier:x", "no algorithm"),
             ("hosts:0", "number of hosts"),
+            ("barrier:ring", "goes by one of these: dissemination, hosts"),
         ] {
             assert!(Schedules::parse(bad).unwrap_err().contains(why), "{bad}");
         }

@@ -1,6 +1,7 @@
 //! Reductions: how two values become one.
 
 use crate::algo::model::Order;
+use std::any::TypeId;
 
 /// A reduction, applied in the order of ranks, so it need neither commute nor associate: same bits for the same number of
 /// ranks, on every transport and algorithm. One that gives the same bits in another order may say so, which lets long
@@ -31,14 +32,15 @@ pub trait Op<T>: 'static {
 /// The sum.
 ///
 /// # Panics
-/// If a sum of integers overflows: of all ranks, or of those that are added on the way, and which these are depends on the
-/// number of ranks. So whatever comes out is right, and sums near the limits want a wider type.
+/// If a sum of integers overflows: of all ranks, or of those that are added on the way. Which these are depends on the number of
+/// ranks and hosts and on the algorithm, so whatever comes out is right, but sums near the limits want a wider type.
 #[derive(Clone, Copy, Debug)]
 pub struct Sum;
-/// The smallest value; NaN if any is NaN.
+/// The smallest value; NaN if any is NaN. Of types that are only partly ordered (arrays of floats), combined in the order of
+/// ranks: the value so far stays unless another is smaller, or cannot be compared with itself.
 #[derive(Clone, Copy, Debug)]
 pub struct Min;
-/// The largest value; NaN if any is NaN.
+/// The largest value; NaN if any is NaN. Of types that are only partly ordered as [`Min`].
 #[derive(Clone, Copy, Debug)]
 pub struct Max;
 /// A function of two values. Its type, so which closure of the program it is, is part of the fingerprint; of function
@@ -127,24 +129,46 @@ impl<T: Addable> Op<T> for Sum {
     }
 }
 
-impl<T: PartialOrd> Op<T> for Min {
+impl<T: PartialOrd + 'static> Op<T> for Min {
     fn combine(&self, left: T, right: T) -> T {
         if right < left || unordered(&right) { right } else { left }
     }
 
     fn order(&self) -> Order {
-        Order::Brackets // the last NaN, or the first of equal ones
+        order_of_least::<T>()
     }
 }
 
-impl<T: PartialOrd> Op<T> for Max {
+impl<T: PartialOrd + 'static> Op<T> for Max {
     fn combine(&self, left: T, right: T) -> T {
         if right > left || unordered(&right) { right } else { left }
     }
 
     fn order(&self) -> Order {
-        Order::Brackets // the last NaN, or the first of equal ones
+        order_of_least::<T>()
     }
+}
+
+/// Of numbers the least is the last NaN, or the first of equal ones, whatever the brackets. Of other types that are only partly
+/// ordered, as arrays with a NaN in them, it may depend on the brackets.
+fn order_of_least<T: 'static>() -> Order {
+    let numbers = [
+        TypeId::of::<u8>(),
+        TypeId::of::<i8>(),
+        TypeId::of::<u16>(),
+        TypeId::of::<i16>(),
+        TypeId::of::<u32>(),
+        TypeId::of::<i32>(),
+        TypeId::of::<u64>(),
+        TypeId::of::<i64>(),
+        TypeId::of::<u128>(),
+        TypeId::of::<i128>(),
+        TypeId::of::<usize>(),
+        TypeId::of::<isize>(),
+        TypeId::of::<f32>(),
+        TypeId::of::<f64>(),
+    ];
+    if numbers.contains(&TypeId::of::<T>()) { Order::Brackets } else { Order::Ranks }
 }
 
 /// Not even comparable with itself: NaN. (A NaN on the left stays, since nothing is smaller or larger.)

@@ -21,7 +21,7 @@ impl Comm {
     #[track_caller]
     #[doc(alias = "MPI_Allreduce")]
     pub fn all_reduce<T: Plain, O: Op<T>>(&mut self, mine: T, op: O) -> Result<T, Abort> {
-        let print = Print::of_op::<T, O>("all_reduce", [1, 0], Location::caller());
+        let print = Print::of_op::<T, O>("all_reduce", op.order(), [1, 0], Location::caller());
         let mut value = [mine];
         if posting::suits::<T>()
             && let Some(posting) = self.core.posting(print)?
@@ -41,7 +41,7 @@ impl Comm {
     /// The job's abort. The buffer's content is then unspecified (but valid).
     #[track_caller]
     pub fn all_reduce_into<T: Plain, O: Op<T>>(&mut self, buf: &mut [T], op: O) -> Result<(), Abort> {
-        let print = Print::of_op::<T, O>("all_reduce_into", [buf.len() as u64, 0], Location::caller());
+        let print = Print::of_op::<T, O>("all_reduce_into", op.order(), [buf.len() as u64, 0], Location::caller());
         let core = &self.core;
         if posting::suits_long::<T>(core, size_of_val(buf), true)
             && let Some(posting) = core.posting(print)?
@@ -89,7 +89,7 @@ impl Comm {
     #[track_caller]
     #[doc(alias = "MPI_Reduce")]
     pub fn reduce<T: Plain, O: Op<T>>(&mut self, root: u32, mine: T, op: O) -> Result<Option<T>, Abort> {
-        let print = Print::of_op::<T, O>("reduce", [root.into(), 1], Location::caller());
+        let print = Print::of_op::<T, O>("reduce", op.order(), [root.into(), 1], Location::caller());
         let at = self.check_root(root);
         let Some(blobs) = self.blobs_to(print, at, size_of_val(&mine), bytes(&[mine]))? else { return Ok(None) };
         let all: Result<Vec<T>, Abort> = blobs.iter().map(|b| value(&self.core, &print, b)).collect();
@@ -108,7 +108,7 @@ impl Comm {
     #[track_caller]
     pub fn reduce_into<T: Plain, O: Op<T>>(&mut self, root: u32, buf: &mut [T], op: O) -> Result<(), Abort> {
         let (at, root_place) = (Location::caller(), self.check_root(root));
-        let print = Print::of_op::<T, O>("reduce_into", [root.into(), buf.len() as u64], at);
+        let print = Print::of_op::<T, O>("reduce_into", op.order(), [root.into(), buf.len() as u64], at);
         let core = &self.core;
         if posting::suits::<T>()
             && let Some(posting) = core.posting(print)?
@@ -137,7 +137,7 @@ impl Comm {
     #[track_caller]
     #[doc(alias = "MPI_Reduce_scatter")]
     pub fn reduce_scatter<T: Plain, O: Op<T>>(&mut self, buf: &[T], op: O) -> Result<Vec<T>, Abort> {
-        let print = Print::of_op::<T, O>("reduce_scatter", [buf.len() as u64, 0], Location::caller());
+        let print = Print::of_op::<T, O>("reduce_scatter", op.order(), [buf.len() as u64, 0], Location::caller());
         let (core, len, mut own) = (&self.core, buf.len(), buf.to_vec());
         let (me, size) = (core.me, core.size());
         let slice = slices(len, size)(me);

@@ -18,7 +18,7 @@ impl Comm {
     #[track_caller]
     #[doc(alias = "MPI_Scan")]
     pub fn scan<T: Plain, O: Op<T>>(&mut self, mine: T, op: O) -> Result<T, Abort> {
-        let print = Print::of_op::<T, O>("scan", [1, 0], Location::caller());
+        let print = Print::of_op::<T, O>("scan", op.order(), [1, 0], Location::caller());
         let up_to = self.core.me + 1;
         Ok(self.prefix(print, mine, op, up_to)?.expect("at least this rank"))
     }
@@ -30,7 +30,7 @@ impl Comm {
     #[track_caller]
     #[doc(alias = "MPI_Exscan")]
     pub fn exscan<T: Plain, O: Op<T>>(&mut self, mine: T, op: O) -> Result<Option<T>, Abort> {
-        let print = Print::of_op::<T, O>("exscan", [1, 0], Location::caller());
+        let print = Print::of_op::<T, O>("exscan", op.order(), [1, 0], Location::caller());
         let below = self.core.me;
         self.prefix(print, mine, op, below)
     }
@@ -38,7 +38,7 @@ impl Comm {
     fn prefix<T: Plain, O: Op<T>>(&self, print: Print, mine: T, op: O, count: usize) -> Result<Option<T>, Abort> {
         let core = &self.core;
         let case = core.case(T::BYTES, op.order(), true);
-        if any_bits::<T>() && core.choose(Collective::Scan, &case) == Algorithm::Doubling {
+        if core.board().is_none() && any_bits::<T>() && core.choose(Collective::Scan, &case) == Algorithm::Doubling {
             let exclusive = count == core.me;
             let steps = doubling::scan(core.me, core.size(), 1, exclusive);
             let mut own = [mine];

@@ -42,9 +42,13 @@ impl Drop for Posting<'_> {
 }
 
 impl Core {
+    pub(crate) fn board(&self) -> Option<&Board> {
+        self.rank.board().filter(|_| self.is_whole())
+    }
+
     /// Begins a call on the board, if this communicator has one.
     pub(crate) fn posting(&self, print: Print) -> Result<Option<Posting<'_>>, Abort> {
-        let Some(board) = self.rank.board().filter(|_| self.is_whole()) else { return Ok(None) };
+        let Some(board) = self.board() else { return Ok(None) };
         let call = self.begin(print)?;
         self.rank.transport.enter_posting(&call)?;
         self.rank.advance_flows(); // a call that need not wait would not look after them

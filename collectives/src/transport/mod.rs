@@ -189,8 +189,10 @@ impl Transport {
     /// The schedules that were asked for.
     pub(crate) fn schedules(&self) -> Schedules {
         match self {
+            Transport::Threads(_) => Schedules::from_env(),
             Transport::Simulator(job) => job.schedules(),
-            _ => Schedules::from_env(),
+            #[cfg(feature = "mpi")]
+            Transport::Mpi(job) => job.schedules(),
         }
     }
 

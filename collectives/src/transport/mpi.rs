@@ -20,6 +20,7 @@ pub(crate) use super::mpi_calls::{abort_job, finalize, version};
 use super::mpi_ledger::{Ledger, Shown};
 use super::{Call, Key, Landed, Notice, Payload, Pulled, Ticket, Waited, Want};
 use crate::algo::Native;
+use crate::algo::model::Schedules;
 use crate::failure::{Abort, host};
 use crate::level::Level;
 use crate::stall::{Due, Patience, Stall};
@@ -93,6 +94,7 @@ pub(crate) struct Job {
     board: RefCell<Option<Board>>,
     /// By rank, the first rank of its host; empty if all are on one.
     hosts: Vec<u32>,
+    schedules: Schedules,
     /// What has come, and of which fingerprint and kind.
     inbox: RefCell<HashMap<Key, ([u64; 2], Arrived)>>,
     watch: Option<Watch>,
@@ -143,6 +145,7 @@ impl Job {
         let mut words = level.words();
         super::mpi_board::broadcast(&wire, &mut words);
         let level = Level::of_words(words);
+        let schedules = super::mpi_board::text_of_root(&wire, Schedules::text_of_env());
         let board = super::mpi_board::begin(&wire, on_host);
         let watch = super::mpi_watch::begin(&wire, place, stall);
         Ok(Rc::new(Job {
@@ -150,6 +153,7 @@ impl Job {
             ledger: Ledger::new(wire.rank, level != Level::Off),
             board: RefCell::new(board),
             hosts,
+            schedules: Schedules::parse(&schedules).unwrap_or_default(),
             watch,
             wire,
             inbox: RefCell::default(),
@@ -175,6 +179,10 @@ impl Job {
 
     pub(crate) fn size(&self) -> u32 {
         self.wire.size
+    }
+
+    pub(crate) fn schedules(&self) -> Schedules {
+        self.schedules.clone()
     }
 
     pub(crate) fn hosts(&self) -> Vec<u32> {
@@ -272,7 +280,7 @@ impl Job {
         };
         let bytes = [bytemuck::bytes_of(&head), text.as_bytes(), along].concat();
         // SAFETY: the message's heap block is kept below until MPI is through, and does not move.
-        let mut request = unsafe { self.wire.send(span_of(&bytes), to, HEAD) };
+        let mut request = unsafe { self.wire.send_whole(span_of(&bytes), to, HEAD) };
         if !request.done() {
             self.kept.borrow_mut().push(Kept { request, notice: kind == NOTICE, bytes });
         }

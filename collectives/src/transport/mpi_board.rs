@@ -1,8 +1,9 @@
 //! A board among the processes of an MPI job, if all of them are on one host. All have it, or none.
 
 use super::board::{Board, boards, bytes};
-use super::mpi_calls::{Wire, check};
+use super::mpi_calls::{Wire, check, count};
 use super::shared;
+use crate::algo::model::LONGEST;
 use mpi::ffi;
 use std::os::fd::AsRawFd;
 
@@ -55,4 +56,16 @@ pub(super) fn broadcast(wire: &Wire, offer: &mut Offer) {
     // SAFETY: three numbers, of the type that MPI is told.
     let code = unsafe { ffi::MPI_Bcast(offer.as_mut_ptr().cast(), 3, ffi::RSMPI_UINT64_T, 0, wire.comm) };
     check(code, "MPI_Bcast");
+}
+
+/// Rank 0's text, cut where no setting is that long, to all.
+pub(super) fn text_of_root(wire: &Wire, mine: String) -> String {
+    let mut bytes = mine.into_bytes();
+    bytes.resize(LONGEST + 1, 0); // a setting has no zeros
+    // SAFETY: so many bytes, of the type that MPI is told.
+    let code =
+        unsafe { ffi::MPI_Bcast(bytes.as_mut_ptr().cast(), count(bytes.len()), ffi::RSMPI_UINT8_T, 0, wire.comm) };
+    check(code, "MPI_Bcast");
+    let end = bytes.iter().position(|&b| b == 0).unwrap_or(bytes.len());
+    String::from_utf8_lossy(&bytes[..end]).into_owned()
 }

@@ -171,19 +171,31 @@ impl Wire {
     /// # Safety
     /// The memory stays alive and unwritten until `done` has said so of the request.
     pub(super) unsafe fn send(&self, span: Span, to: u32, tag: i32) -> Request {
-        let one = |(start, len): (usize, usize)| {
-            let part = span.part(start, len);
-            // SAFETY: the part lies in the span, which the caller keeps; the count fits.
-            unsafe {
-                let mut request = ffi::RSMPI_REQUEST_NULL;
-                let (at, count) = (part.ptr().cast(), count(part.len()));
-                let code =
-                    ffi::MPI_Isend(at, count, ffi::RSMPI_UINT8_T, to.cast_signed(), tag, self.comm, &mut request);
-                check(code, "MPI_Isend");
-                (request, None)
-            }
-        };
+        // SAFETY: the part lies in the span, which the caller keeps.
+        let one = |(start, len)| unsafe { self.send_piece(span.part(start, len), to, tag) };
         Request(pieces(span.len()).map(one).collect())
+    }
+
+    /// Starts a send of a short message, in one piece always: it is received by its length.
+    ///
+    /// # Safety
+    /// As for `send`.
+    pub(super) unsafe fn send_whole(&self, span: Span, to: u32, tag: i32) -> Request {
+        // SAFETY: promised by the caller.
+        Request(vec![unsafe { self.send_piece(span, to, tag) }])
+    }
+
+    /// # Safety
+    /// As for `send`.
+    unsafe fn send_piece(&self, part: Span, to: u32, tag: i32) -> (ffi::MPI_Request, Option<c_int>) {
+        // SAFETY: the caller keeps the memory; the count fits, or `count` panics.
+        unsafe {
+            let mut request = ffi::RSMPI_REQUEST_NULL;
+            let (at, count) = (part.ptr().cast(), count(part.len()));
+            let code = ffi::MPI_Isend(at, count, ffi::RSMPI_UINT8_T, to.cast_signed(), tag, self.comm, &mut request);
+            check(code, "MPI_Isend");
+            (request, None)
+        }
     }
 
     /// Starts a receive of exactly as many bytes as `span` has.
