@@ -31,8 +31,12 @@ pub(crate) fn exchange<T: Plain>(
         // SAFETY: the landing is ours alone, no flow has begun.
         unsafe { landing.span().part(bytes(into), bytes(len)).fill(part) };
     }
-    let mut cargo = core.run(print, Cargo { steps, memory: vec![source, landing], ..Cargo::default() })?;
-    let landing = cargo.memory.pop().expect("two buffers went in");
+    landed(core, print, Cargo { steps, memory: vec![source, landing], ..Cargo::default() })
+}
+
+/// Runs a call whose last buffer is a landing of values; gives it back.
+fn landed<T: Plain>(core: &Core, print: Print, cargo: Cargo) -> Result<Vec<T>, Abort> {
+    let landing = core.run(print, cargo)?.memory.pop().expect("a landing went in");
     landing.into_landed().map_err(|i| invalid::<T>(core, &print, i))
 }
 
@@ -49,9 +53,7 @@ pub(crate) fn gathered<T: Plain>(
     let own = memory::span_of(bytemuck::cast_slice(mine));
     // SAFETY: the landing is ours alone, no flow has begun.
     unsafe { landing.span().part(start * T::BYTES, own.len()).fill(own) };
-    let mut cargo = core.run(print, Cargo { steps, memory: vec![landing], ..Cargo::default() })?;
-    let landing = cargo.memory.pop().expect("one buffer went in");
-    landing.into_landed().map_err(|i| invalid::<T>(core, &print, i))
+    landed(core, print, Cargo { steps, memory: vec![landing], ..Cargo::default() })
 }
 
 /// Runs `steps` with `from` as buffer 0 and `into` as buffer 1. Any bits must be a `T`.

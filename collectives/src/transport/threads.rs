@@ -15,7 +15,7 @@ use super::loan::Message;
 use super::meetings::Meetings;
 use super::roll_call::{Standing, roll_call};
 use super::sync::{AtomicBool, AtomicU64, Condvar, Mutex, MutexGuard, Ordering};
-use super::{Call, Key, Notice, Payload, Pulled, Ticket, Waited, Want};
+use super::{Call, Key, Payload, Pulled, Ticket, Waited, Want};
 use crate::check::Print;
 use crate::exit::say;
 use crate::failure::{Abort, Cause};
@@ -281,24 +281,6 @@ impl Job {
             }
         }
     }
-
-    // Who waits for whom is plain to see here, and senders deliver by themselves: there are no notices and nothing to drain.
-
-    pub(crate) fn notify(&self, _to: u32, _call: &Call, _bytes: &[u8]) {}
-
-    pub(crate) fn notice(&self) -> Option<Notice> {
-        None
-    }
-
-    pub(crate) fn has_begun(&self, _comm: u64, _seq: u64) -> bool {
-        true
-    }
-
-    pub(crate) fn sending(&self) -> bool {
-        false
-    }
-
-    pub(crate) fn drain(&self) {}
 
     /// Rank `me` is back from its body.
     pub(crate) fn rank_ended(&self, me: u32) {

@@ -115,16 +115,16 @@ fn floats_keep_their_bits(world: &mut World) -> Outcome<()> {
 
 /// Types that are only partly ordered keep the order of ranks: here with other brackets another value would come out.
 fn the_least_of_arrays(world: &mut World) -> Outcome<()> {
-    let ranks = world.size();
+    let (me, ranks) = (world.rank(), world.size());
     let value = |rank: u32| [[-5.0, 0.0], [-5.0, 0.0], [1.0, f64::NAN], [0.0, 5.0]][rank as usize % 4];
     let due = (0..ranks).map(value).reduce(|a, b| Min.combine(a, b)).expect("a rank");
     let bits = |v: [f64; 2]| v.map(f64::to_bits);
     for len in [1, 2000] {
-        let mut buf = vec![value(world.rank()); len];
+        let mut buf = vec![value(me); len];
         world.all_reduce_into(&mut buf, Min)?;
         assert!(buf.iter().all(|&v| bits(v) == bits(due)), "{:?}, not {due:?}", buf[0]);
     }
-    assert_eq!(bits(world.all_reduce(value(world.rank()), Min)?), bits(due));
+    assert_eq!(bits(world.all_reduce(value(me), Min)?), bits(due));
     Ok(())
 }
 

@@ -24,7 +24,7 @@ use super::board::Board;
 use super::loan::{Loan, Message};
 use super::meetings::Meetings;
 use super::roll_call::{Standing, roll_call};
-use super::{Call, Key, Notice, Payload, Pulled, Ticket, Waited, Want};
+use super::{Call, Key, Payload, Pulled, Ticket, Waited, Want};
 use crate::algo::model::Schedules;
 use crate::check::Print;
 use crate::failure::{Abort, Cause, host, seat_here};
@@ -391,8 +391,6 @@ impl Job {
         state.may_go_on(me).map(|()| Waited::Shortly)
     }
 
-    // There is no board; stuck is proved without notices, and messages leave by themselves.
-
     pub(crate) fn board(&self, _me: u32) -> Option<Board> {
         None
     }
@@ -404,22 +402,6 @@ impl Job {
     pub(crate) fn spins(&self) -> u32 {
         0
     }
-
-    pub(crate) fn notify(&self, _to: u32, _call: &Call, _bytes: &[u8]) {}
-
-    pub(crate) fn notice(&self) -> Option<Notice> {
-        None
-    }
-
-    pub(crate) fn has_begun(&self, _comm: u64, _seq: u64) -> bool {
-        true
-    }
-
-    pub(crate) fn sending(&self) -> bool {
-        false
-    }
-
-    pub(crate) fn drain(&self) {}
 
     pub(crate) fn forget(&self, me: u32, comm: u64) {
         self.lock().member(me).inbox.retain(|key, _| key.comm != comm);
