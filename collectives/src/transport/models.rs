@@ -11,6 +11,7 @@ use super::{Call, Key, Payload, Pulled, Want};
 use crate::check::Print;
 use crate::failure::{Abort, Cause};
 use crate::job::Threads;
+use crate::level::Level;
 use crate::ops::Sum;
 use crate::stall::Stall;
 use loom::cell::UnsafeCell;
@@ -301,7 +302,7 @@ fn texts_of_calls_are_whole() {
 /// All of it, from the handle of the communicator down, on so many ranks.
 fn collectives(ranks: u32, preemptions: usize, body: impl Fn(&mut crate::Comm) + Copy + Send + Sync + 'static) {
     check(Some(preemptions), move || {
-        let job = Threads::new(ranks, false, Stall::default());
+        let job = Threads::new(ranks, false, Stall::default(), Level::Light);
         let rank = |rank: u32| {
             let job = job.clone();
             move || body(&mut job.keeper(rank).comm())
