@@ -1,13 +1,13 @@
 //! Sets of processors by their numbers, in Linux's list format (`0-3,8`), as in `/sys` and `taskset -c`.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
 /// A set of logical processors (hardware threads), by the system's numbers.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(into = "String")]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct CpuSet(BTreeSet<u32>);
 
 /// No larger number than this is believed: no machine has as many, and a typing error must not fill the memory.
@@ -81,6 +81,14 @@ impl FromIterator<u32> for CpuSet {
 impl From<CpuSet> for String {
     fn from(set: CpuSet) -> String {
         set.to_string()
+    }
+}
+
+impl TryFrom<String> for CpuSet {
+    type Error = BadCpuList;
+
+    fn try_from(text: String) -> Result<CpuSet, BadCpuList> {
+        text.parse()
     }
 }
 

@@ -85,27 +85,27 @@ fn machine(topology: &Topology) -> Result<Machine, NotSeen> {
         let (here, rest) = cores.into_iter().partition(|core: &CpuSet| core.minus(&cpus).is_empty());
         cores = rest;
         if !here.is_empty() {
-            let cores = here.into_iter().map(|cpus| Core { cpus }).collect();
-            domains.push(Domain { node, cores, memory_bytes });
+            let cores = here.into_iter().map(Core::of).collect();
+            domains.push(Domain { node, cores, memory_bytes, memory_kind: None });
         }
     }
     domains.sort_by_key(|domain| domain.node);
     if !cores.is_empty() {
         let lost = cores.iter().fold(CpuSet::default(), |all, core| all.or(core));
-        let cores = cores.into_iter().map(|cpus| Core { cpus });
+        let cores = cores.into_iter().map(Core::of);
         match domains.first_mut() {
             Some(first) => {
                 notes.push(format!("processors {lost} are on no NUMA node"));
                 first.cores.extend(cores);
                 first.cores.sort_by_key(|core| core.cpus.first());
             }
-            None => domains.push(Domain { node: 0, cores: cores.collect(), memory_bytes: None }),
+            None => domains.push(Domain { node: 0, cores: cores.collect(), memory_bytes: None, memory_kind: None }),
         }
     }
     if domains.is_empty() {
         return Err(NotSeen("no processors".into()));
     }
-    Ok(Machine { source: Source::Hwloc, domains, quota_cpus: None, online, notes })
+    Ok(Machine { online, notes, ..Machine::of(Source::Hwloc, domains) })
 }
 
 fn numbers(set: impl std::ops::Deref<Target = hwlocality::cpu::cpuset::CpuSet>) -> CpuSet {

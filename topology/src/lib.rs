@@ -15,16 +15,20 @@
 #![deny(unsafe_code)]
 
 mod cpuset;
+mod cut;
+mod distances;
 #[cfg(feature = "hwloc")]
 pub mod hwloc;
 mod machine;
 mod plan;
 mod probe;
+mod slots;
 #[allow(unsafe_code)]
 pub mod sys;
 pub mod sysfs;
 
 pub use cpuset::{BadCpuList, CpuSet};
-pub use machine::{Core, Domain, Machine, Source};
-pub use plan::{Plan, PlanDomain, Wish, Worker, plan};
+pub use distances::Distances;
+pub use machine::{Core, Domain, Machine, MemoryNode, Source};
+pub use plan::{Domains, Plan, PlanDomain, Share, Wish, Worker, plan, plan_share};
 pub use probe::probe;

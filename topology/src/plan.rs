@@ -1,15 +1,32 @@
 //! The plan: which cores the workers of one rank get. Pure.
 //!
-//! Ranks that share a mask divide its cores into contiguous, nearly equal shares, in the order of the machine, so that a
-//! rank's cores lie on as few NUMA domains as they can. One worker a core: hardware threads of a core share its arithmetic,
-//! so a second one rarely helps. Nothing is pinned when there are more workers on the host than cores, or when the machine
-//! is known by number only: a pinned worker that must share its core with another is worse off than a free one.
+//! Ranks that share a mask divide its cores, in the order of the machine, along the borders of domains where nobody loses by
+//! it, else in nearly equal pieces. One worker a core: hardware threads of a core share its arithmetic, so a second one rarely
+//! helps. Nothing is pinned when there are more workers on the host than cores, when a quota says that others use the cores
+//! too, or when the machine is known by number only: a pinned worker that must share its core with another is worse off than a
+//! free one. Workers that are free to move have no home, so they are in one domain.
 
+use crate::cut::cuts;
+use crate::distances::{LOCAL, UNKNOWN};
+use crate::slots::{Group, Slot, chosen, dealt, groups};
 use crate::{CpuSet, Machine, Source};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+
+/// What is a domain: where workers take work from each other first, near one memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Domains {
+    /// The cores of a NUMA node.
+    #[default]
+    Numa,
+    /// The cores that share a last-level cache.
+    L3,
+    /// All cores of the rank.
+    One,
+}
 
 /// What the user asked of the plan.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wish {
     /// Workers of each rank.
     pub threads: Option<usize>,
@@ -17,10 +34,32 @@ pub struct Wish {
     pub pin: Option<bool>,
     /// A worker for each hardware thread, not for each core.
     pub smt: bool,
+    /// What is a domain.
+    pub domains: Domains,
+}
+
+/// A rank's part in a mask that it may share with others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Share {
+    /// How many ranks have the mask.
+    pub ranks: u32,
+    /// Which of them this is, from 0.
+    pub place: u32,
+    /// How many ranks have the cgroup's quota together.
+    pub quota_ranks: u32,
+    /// Whether workers may be pinned: not where other ranks' masks overlap.
+    pub may_pin: bool,
+}
+
+impl Share {
+    /// Rank `place` of `ranks` that have one mask and one quota, and no others in their way.
+    pub fn of(ranks: u32, place: u32) -> Share {
+        Share { ranks, place, quota_ranks: ranks, may_pin: true }
+    }
 }
 
 /// A worker and its place.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Worker {
     /// The processor that it is pinned to.
     pub core: Option<u32>,
@@ -28,24 +67,26 @@ pub struct Worker {
     pub domain: usize,
 }
 
-/// A NUMA domain on which the rank has workers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+/// A domain on which the rank has workers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlanDomain {
-    /// The system's number of the node.
-    pub node: u32,
+    /// The system's numbers of its NUMA nodes, ascending: one, or several that are tiny or that are asked to be one.
+    pub nodes: Vec<u32>,
     /// The processors of this rank there.
     pub cpus: CpuSet,
 }
 
 /// The workers of one rank; worker 0 is the rank's own thread.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
     /// The domains with workers of this rank.
     pub domains: Vec<PlanDomain>,
-    /// At least one.
+    /// At least one, in the order of their domains: worker 0 is in domain 0.
     pub workers: Vec<Worker>,
     /// Whether every worker has a processor of its own.
     pub pinned: bool,
+    /// From each domain, to each, as [`distance`](Plan::distance) tells them.
+    pub distances: Vec<Vec<u32>>,
     /// What the user should know, with its cure.
     pub notes: Vec<String>,
 }
@@ -55,16 +96,20 @@ impl Plan {
     pub fn threads(&self) -> usize {
         self.workers.len()
     }
+
+    /// How far two domains are from each other, by their indices, as firmware counts it: 10 for a domain and itself, and for
+    /// two parts of one node; 20 where it is not known. Of the two directions the longer, of several nodes the nearest.
+    ///
+    /// # Panics
+    /// If there are no such domains.
+    pub fn distance(&self, a: usize, b: usize) -> u32 {
+        assert!(a.max(b) < self.domains.len(), "domains {a} and {b} of {}", self.domains.len());
+        let known = self.distances.get(a).and_then(|row| row.get(b)).copied();
+        known.unwrap_or(if a == b { LOCAL } else { UNKNOWN })
+    }
 }
 
-/// A place for a worker.
-#[derive(Clone, Copy)]
-struct Slot {
-    cpu: u32,
-    domain: usize,
-}
-
-/// The plan of the rank that is number `place` of `ranks_on_host` ranks that share `mask`.
+/// The plan of the rank that is number `place` of `ranks_on_host` ranks that share `mask`, and the cgroup's quota.
 ///
 /// Without a wish a rank gets a worker for each of its cores, at least one, and no more than its share of the time that the
 /// cgroup grants (rounded up).
@@ -72,59 +117,104 @@ struct Slot {
 /// # Panics
 /// If `place` is not below `ranks_on_host`.
 pub fn plan(machine: &Machine, mask: &CpuSet, ranks_on_host: u32, place: u32, wish: &Wish) -> Plan {
-    assert!(place < ranks_on_host, "place {place} among {ranks_on_host} ranks of a host");
-    let (ranks, place) = (ranks_on_host as usize, place as usize);
-    let slots = slots(machine, mask, wish.smt);
-    let cut = |r: usize| slots.len() * r / ranks;
-    let mine =
-        if slots.len() >= ranks { &slots[cut(place)..cut(place + 1)] } else { &slots[place % slots.len()..][..1] };
+    plan_share(machine, mask, Share::of(ranks_on_host, place), wish)
+}
 
-    let granted = machine.quota_cpus.map_or(usize::MAX, |q| (q / ranks as f64).ceil().max(1.0) as usize);
-    let threads = wish.threads.map_or(mine.len().min(granted), |t| t.max(1));
-    let fits = slots.len() >= ranks && wish.threads.is_none_or(|t| t <= slots.len() / ranks);
-    let pinned = fits && wish.pin != Some(false) && machine.source != Source::Flat;
+/// As [`plan`], for any [`Share`].
+///
+/// # Panics
+/// If the share's place is not below its number of ranks.
+pub fn plan_share(machine: &Machine, mask: &CpuSet, share: Share, wish: &Wish) -> Plan {
+    assert!(share.place < share.ranks, "place {} among {} ranks of a host", share.place, share.ranks);
+    let (ranks, place) = (share.ranks as usize, share.place as usize);
+    let groups = groups(machine, mask, wish);
+    let cores: usize = groups.iter().map(|group| group.slots.len()).sum();
+    let mine = part(&groups, ranks, place);
+    let here: usize = mine.iter().map(|group| group.slots.len()).sum();
 
-    let mut domains: Vec<usize> = mine.iter().map(|slot| slot.domain).collect();
-    domains.dedup();
-    let of = |d: usize| mine.iter().filter(move |slot| slot.domain == d).map(|slot| slot.cpu);
-    let workers = (0..threads).map(|w| {
-        // Fewer workers than cores are spread over the rank's cores, so that each domain has its part.
-        let slot = if threads <= mine.len() { mine[w * mine.len() / threads] } else { mine[w % mine.len()] };
-        let domain = domains.iter().position(|&d| d == slot.domain).expect("a domain of this rank");
+    let quota_ranks = f64::from(share.quota_ranks.max(1));
+    let granted = machine.quota_cpus.map_or(usize::MAX, |quota| (quota / quota_ranks).ceil().max(1.0) as usize);
+    let threads = wish.threads.map_or(here.min(granted), |t| t.max(1));
+    let fits = cores >= ranks && wish.threads.is_none_or(|t| t <= cores / ranks);
+    // A quota below the number of cores means that others have the rest, on the same cores.
+    let ours = machine.quota_cpus.is_none_or(|quota| quota >= cores as f64) || wish.pin == Some(true);
+    let pinned = fits && ours && share.may_pin && wish.pin != Some(false) && machine.source != Source::Flat;
+
+    let mine = if pinned && wish.domains != Domains::One { mine } else { vec![as_one(mine)] };
+    let slots: Vec<(usize, Slot)> =
+        mine.iter().enumerate().flat_map(|(g, group)| group.slots.iter().map(move |slot| (g, *slot))).collect();
+    let places = chosen(&slots.iter().map(|(_, slot)| *slot).collect::<Vec<_>>(), threads);
+    let mut used: Vec<usize> = places.iter().map(|&i| slots[i].0).collect();
+    used.dedup();
+    let worker = |&i: &usize| {
+        let (group, slot) = slots[i];
+        let domain = used.iter().position(|&g| g == group).expect("a domain of this rank");
         Worker { core: pinned.then_some(slot.cpu), domain }
-    });
-    let notes = notes(machine, mask, &slots, ranks, threads, granted, wish);
+    };
+    let domain = |&g: &usize| PlanDomain {
+        nodes: mine[g].nodes.clone(),
+        cpus: mine[g].slots.iter().map(|slot| slot.cpu).collect(),
+    };
+    let between = |a: usize, b: usize| match a == b {
+        true => LOCAL,
+        false => machine.distances.least(&mine[a].nodes, &mine[b].nodes),
+    };
     Plan {
-        workers: workers.collect(),
-        domains: domains.iter().map(|&d| PlanDomain { node: machine.domains[d].node, cpus: of(d).collect() }).collect(),
+        workers: places.iter().map(worker).collect(),
+        domains: used.iter().map(domain).collect(),
         pinned,
-        notes,
+        distances: used.iter().map(|&a| used.iter().map(|&b| between(a, b)).collect()).collect(),
+        notes: notes(machine, mask, &groups, ranks, threads, granted, ours, wish),
     }
 }
 
-/// Places for workers within the mask, in the order of the machine; at least one.
-fn slots(machine: &Machine, mask: &CpuSet, smt: bool) -> Vec<Slot> {
-    let mut slots = Vec::new();
-    for (domain, core) in machine.cores() {
-        let cpus = core.cpus.and(mask);
-        slots.extend(cpus.iter().take(if smt { usize::MAX } else { 1 }).map(|cpu| Slot { cpu, domain }));
-    }
-    if slots.is_empty() {
-        // A mask of another machine than the one that was seen: there is at least the processor that we run on.
-        slots.push(Slot { cpu: mask.first().unwrap_or(0), domain: 0 });
-    }
-    slots
+/// The part of one of the ranks; its places in the order of the machine again, the fastest first. More ranks than places take
+/// turns.
+fn part(groups: &[Group], ranks: usize, place: usize) -> Vec<Group> {
+    let order: Vec<(usize, Slot)> = groups
+        .iter()
+        .enumerate()
+        .flat_map(|(g, group)| {
+            let slots = if ranks > 1 { dealt(&group.slots) } else { group.slots.clone() };
+            slots.into_iter().map(move |slot| (g, slot))
+        })
+        .collect();
+    let mine = if order.len() >= ranks {
+        let sizes: Vec<usize> = groups.iter().map(|group| group.slots.len()).collect();
+        let cuts = cuts(&sizes, ranks);
+        &order[cuts[place]..cuts[place + 1]]
+    } else {
+        &order[place % order.len()..][..1]
+    };
+    let of = |(g, group): (usize, &Group)| {
+        // In the group's own order.
+        let is_mine = |slot: &&Slot| mine.iter().any(|&(group, other)| group == g && other == **slot);
+        Group { nodes: group.nodes.clone(), slots: group.slots.iter().filter(is_mine).copied().collect() }
+    };
+    groups.iter().enumerate().map(of).filter(|group| !group.slots.is_empty()).collect()
 }
 
+/// All places in one domain.
+fn as_one(groups: Vec<Group>) -> Group {
+    let mut nodes: Vec<u32> = groups.iter().flat_map(|group| group.nodes.iter().copied()).collect();
+    nodes.sort_unstable();
+    nodes.dedup();
+    Group { nodes, slots: groups.into_iter().flat_map(|group| group.slots).collect() }
+}
+
+#[allow(clippy::too_many_arguments)] // what the plan has found out
 fn notes(
     machine: &Machine,
     mask: &CpuSet,
-    slots: &[Slot],
+    groups: &[Group],
     ranks: usize,
     threads: usize,
     granted: usize,
+    ours: bool,
     wish: &Wish,
 ) -> Vec<String> {
+    let slots = || groups.iter().flat_map(|group| &group.slots);
+    let cores = slots().count();
     let mut notes = Vec::new();
     if mask.len() == 1 && machine.online > 1 && machine.source != Source::Flat {
         notes.push(format!(
@@ -133,15 +223,25 @@ fn notes(
             machine.online
         ));
     }
-    let workers = if wish.threads.is_none() { slots.len().max(ranks) } else { threads.saturating_mul(ranks) };
-    if workers > slots.len() {
-        notes.push(format!("{workers} workers on {} cores: they share cores and are not pinned", slots.len()));
-    } else if workers < slots.len() {
-        notes.push(format!("{} of {} cores stay unused", slots.len() - workers, slots.len()));
+    let workers = if wish.threads.is_none() { cores.max(ranks) } else { threads.saturating_mul(ranks) };
+    if workers > cores {
+        notes.push(format!("{workers} workers on {cores} cores: they share cores and are not pinned"));
+    } else if workers < cores {
+        notes.push(format!("{} of {cores} cores stay unused", cores - workers));
     }
-    if wish.threads.is_none() && granted < slots.len() / ranks {
-        let quota = machine.quota_cpus.unwrap_or_default();
+    let quota = machine.quota_cpus.unwrap_or_default();
+    if wish.threads.is_none() && granted < cores / ranks {
         notes.push(format!("the cgroup grants the time of {quota:.1} processors, so there are {threads} workers"));
+    }
+    if !ours && wish.pin.is_none() && machine.source != Source::Flat {
+        notes.push(format!(
+            "the cgroup grants the time of {quota:.1} processors of {cores}, so others use them too and no worker is pinned"
+        ));
+    }
+    let slow = slots().filter(|slot| slot.kind > 0).count();
+    if slow > 0 && wish.threads.is_none() {
+        notes
+            .push(format!("{} of {cores} cores are slower ones (E); they have workers too, which get less done", slow));
     }
     notes
 }
@@ -149,7 +249,7 @@ fn notes(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Core, Domain};
+    use crate::{Core, Distances, Domain};
     use proptest::prelude::*;
 
     /// Domains of so many cores each, with so many hardware threads a core, numbered as Linux does: second threads last.
@@ -158,15 +258,15 @@ mod tests {
         let mut next = 0u32;
         let mut core = || {
             next += 1;
-            Core { cpus: (0..smt).map(|t| next - 1 + t * all as u32).collect() }
+            Core::of((0..smt).map(|t| next - 1 + t * all as u32).collect())
         };
         let domain = |(d, &n): (usize, &usize)| Domain {
             node: d as u32,
             cores: (0..n).map(|_| core()).collect(),
             memory_bytes: None,
+            memory_kind: None,
         };
-        let domains = domains.iter().enumerate().map(domain).collect();
-        Machine { source: Source::Sysfs, domains, quota_cpus: None, online: all * smt as usize, notes: vec![] }
+        Machine::of(Source::Sysfs, domains.iter().enumerate().map(domain).collect())
     }
 
     fn cores(plan: &Plan) -> Vec<u32> {
@@ -183,7 +283,7 @@ mod tests {
         let plans = plans(&machine, &machine.mask(), 2, &Wish::default());
         assert_eq!(cores(&plans[0]), [0, 1, 2, 3]);
         assert_eq!(cores(&plans[1]), [4, 5, 6, 7]);
-        assert_eq!(plans[1].domains, [PlanDomain { node: 1, cpus: "4-7".parse().unwrap() }]);
+        assert_eq!(plans[1].domains, [PlanDomain { nodes: vec![1], cpus: "4-7".parse().unwrap() }]);
         assert!(plans.iter().all(|p| p.pinned && p.notes.is_empty()));
     }
 
@@ -193,6 +293,45 @@ mod tests {
         let plan = plan(&machine, &machine.mask(), 1, 0, &Wish::default());
         assert_eq!(plan.workers.iter().map(|w| w.domain).collect::<Vec<_>>(), [0, 0, 1, 1, 1]);
         assert_eq!(plan.domains.len(), 2);
+    }
+
+    #[test]
+    fn distances_between_the_plans_own_domains() {
+        let mut machine = machine(&[2, 2, 2], 1);
+        assert_eq!(plan(&machine, &machine.mask(), 1, 0, &Wish::default()).distance(0, 2), 20);
+        let rows = vec![vec![10, 12, 30], vec![12, 10, 21], vec![25, 21, 10]];
+        machine.distances = Distances::new(vec![0, 1, 2], rows).unwrap();
+        let all = plan(&machine, &machine.mask(), 1, 0, &Wish::default());
+        assert_eq!((all.distance(0, 2), all.distance(2, 0), all.distance(1, 1)), (30, 30, 10));
+        let two = plan(&machine, &"2-5".parse().unwrap(), 1, 0, &Wish::default());
+        assert_eq!((two.domains[0].nodes[0], two.distance(0, 1)), (1, 21));
+    }
+
+    #[test]
+    fn domains_as_wished() {
+        let mut machine = machine(&[4, 4], 1);
+        machine.domains.iter_mut().flat_map(|d| &mut d.cores).enumerate().for_each(|(i, c)| c.l3 = Some(i as u32 / 2));
+        let domains = |domains| {
+            let plan = plan(&machine, &machine.mask(), 1, 0, &Wish { domains, ..Wish::default() });
+            let one = |d: &PlanDomain| (d.nodes.clone(), d.cpus.to_string());
+            let of: Vec<usize> = plan.workers.iter().map(|w| w.domain).collect();
+            (plan.domains.iter().map(one).collect::<Vec<_>>(), of, plan.distance(0, plan.domains.len() - 1))
+        };
+        let d = |node, cpus: &str| (vec![node], cpus.to_string());
+        assert_eq!(domains(Domains::Numa), (vec![d(0, "0-3"), d(1, "4-7")], vec![0, 0, 0, 0, 1, 1, 1, 1], 20));
+        let l3 = vec![d(0, "0-1"), d(0, "2-3"), d(1, "4-5"), d(1, "6-7")];
+        assert_eq!(domains(Domains::L3), (l3, vec![0, 0, 1, 1, 2, 2, 3, 3], 20));
+        assert_eq!(domains(Domains::One), (vec![(vec![0, 1], "0-7".into())], vec![0; 8], 10));
+    }
+
+    #[test]
+    fn free_workers_have_no_home() {
+        let machine = machine(&[2, 2], 1);
+        let free = plan(&machine, &machine.mask(), 1, 0, &Wish { pin: Some(false), ..Wish::default() });
+        assert_eq!(free.domains, [PlanDomain { nodes: vec![0, 1], cpus: "0-3".parse().unwrap() }]);
+        assert!(free.workers.iter().all(|w| w.core.is_none() && w.domain == 0));
+        let one = plan(&machine, &machine.mask(), 1, 0, &Wish { threads: Some(1), ..Wish::default() });
+        assert_eq!((one.domains.len(), one.domains[0].nodes.clone(), one.pinned), (1, vec![0], true));
     }
 
     #[test]
@@ -242,7 +381,12 @@ mod tests {
         let mine = plan(&machine, &machine.mask(), 1, 0, &Wish::default());
         assert_eq!(mine.threads(), 2);
         assert!(mine.notes[0].contains("1.5 processors"), "{:?}", mine.notes);
+        assert!(!mine.pinned, "others use the cores too");
+        assert!(plan(&machine, &machine.mask(), 1, 0, &Wish { pin: Some(true), ..Wish::default() }).pinned);
         assert_eq!(plan(&machine, &machine.mask(), 4, 3, &Wish::default()).threads(), 1);
+        let shared = Share { quota_ranks: 4, ..Share::of(1, 0) };
+        machine.quota_cpus = Some(6.0);
+        assert_eq!(plan_share(&machine, &machine.mask(), shared, &Wish::default()).threads(), 2);
     }
 
     #[test]

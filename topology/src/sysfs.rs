@@ -35,10 +35,11 @@ pub fn machine(root: &Path) -> Option<Machine> {
         // Broken firmware shows one processor on two nodes: the first has it.
         let cpus = cpus.minus(&taken);
         taken = taken.or(&cpus);
-        Domain { node, cores: cores(&sys, &cpus), memory_bytes: memory(&sys.join(format!("node/node{node}/meminfo"))) }
+        let memory_bytes = memory(&sys.join(format!("node/node{node}/meminfo")));
+        Domain { node, cores: cores(&sys, &cpus), memory_bytes, memory_kind: None }
     };
     let domains: Vec<Domain> = nodes.into_iter().map(domain).filter(|d| !d.cores.is_empty()).collect();
-    Some(Machine { source: Source::Sysfs, domains, quota_cpus: quota(root), online: present.len(), notes })
+    Some(Machine { quota_cpus: quota(root), online: present.len(), notes, ..Machine::of(Source::Sysfs, domains) })
 }
 
 fn cores(sys: &Path, cpus: &CpuSet) -> Vec<Core> {
@@ -52,7 +53,7 @@ fn cores(sys: &Path, cpus: &CpuSet) -> Vec<Core> {
         let siblings = list(&folder.join("core_cpus_list")).or_else(|| list(&folder.join("thread_siblings_list")));
         let siblings = siblings.filter(|s| s.contains(cpu)).unwrap_or_else(|| CpuSet::from_iter([cpu])).and(cpus);
         let fresh: CpuSet = siblings.iter().filter(|c| seen.insert(*c)).collect();
-        cores.push(Core { cpus: fresh });
+        cores.push(Core::of(fresh));
     }
     cores
 }

@@ -25,6 +25,7 @@ struct Place {
 #[derive(Serialize, Deserialize)]
 struct Domain {
     node: u32,
+    nodes: Vec<u32>,
     /// The processors of this rank there.
     cpus: String,
     /// By worker: the processor that it is pinned to.
@@ -70,7 +71,8 @@ fn place(world: &World) -> Place {
     };
     let workers_of = |d| plan.workers.iter().filter(move |w| w.domain == d).map(|w| w.core);
     let domain = |(d, domain): (usize, &topology::PlanDomain)| Domain {
-        node: domain.node,
+        node: domain.nodes[0],
+        nodes: domain.nodes.clone(),
         cpus: domain.cpus.to_string(),
         workers: workers_of(d).collect(),
     };
@@ -96,7 +98,7 @@ fn table(places: &[Place]) -> String {
                 first(place.rank.to_string()),
                 first(place.host.clone()),
                 first(place.source.clone()),
-                domain.node.to_string(),
+                domain.nodes.iter().map(u32::to_string).collect::<Vec<_>>().join(","),
                 domain.cpus.clone(),
                 domain.workers.len().to_string(),
                 if pins.is_empty() { "-".into() } else { pins.join(",") },

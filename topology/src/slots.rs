@@ -1,0 +1,159 @@
+//! Places for workers, and the domains that they lie in before ranks divide them.
+
+use crate::plan::{Domains, Wish};
+use crate::{CpuSet, Distances, Machine};
+
+/// A place for a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Slot {
+    pub(crate) cpu: u32,
+    /// How fast its core is: 0 the fastest.
+    pub(crate) kind: u8,
+}
+
+/// Places that are near the same memory.
+#[derive(Clone, Debug)]
+pub(crate) struct Group {
+    pub(crate) nodes: Vec<u32>,
+    pub(crate) slots: Vec<Slot>,
+}
+
+/// The places for workers within the mask, in the domains that are wished, in the order of the machine; at least one. Places
+/// of a domain that share a cache are neighbours.
+pub(crate) fn groups(machine: &Machine, mask: &CpuSet, wish: &Wish) -> Vec<Group> {
+    let each = if wish.smt { usize::MAX } else { 1 };
+    let mut groups: Vec<Group> = Vec::new();
+    for domain in &machine.domains {
+        let mut caches: Vec<(Option<u32>, Vec<Slot>)> = Vec::new();
+        for core in &domain.cores {
+            let slots = core.cpus.and(mask);
+            let slots = slots.iter().take(each).map(|cpu| Slot { cpu, kind: core.kind });
+            match caches.iter_mut().find(|(cache, _)| *cache == core.l3) {
+                Some((_, there)) => there.extend(slots),
+                None => caches.push((core.l3, slots.collect())),
+            }
+        }
+        let nodes = || vec![domain.node];
+        match wish.domains {
+            Domains::L3 => groups.extend(caches.into_iter().map(|(_, slots)| Group { nodes: nodes(), slots })),
+            Domains::Numa | Domains::One => {
+                groups.push(Group { nodes: nodes(), slots: caches.into_iter().flat_map(|(_, slots)| slots).collect() });
+            }
+        }
+    }
+    groups.retain(|group| !group.slots.is_empty());
+    if groups.is_empty() {
+        // A mask of another machine than the one that was seen: there is at least the processor that we run on.
+        let nodes = machine.domains.first().map_or(0, |domain| domain.node);
+        groups.push(Group { nodes: vec![nodes], slots: vec![Slot { cpu: mask.first().unwrap_or(0), kind: 0 }] });
+    }
+    merge_tiny(groups, &machine.distances)
+}
+
+/// A domain with a single place has nobody to share work with. Such ones are joined, each with its nearest, until they have
+/// two places; the last one joins a pair. One that has only large neighbours stays as it is: together with them, most of its
+/// memory would be far from most of the workers.
+fn merge_tiny(mut groups: Vec<Group>, distances: &Distances) -> Vec<Group> {
+    let mut tiny: Vec<bool> = groups.iter().map(|group| group.slots.len() == 1).collect();
+    while let Some(lone) = (0..groups.len()).find(|&g| tiny[g] && groups[g].slots.len() == 1) {
+        let far = |&other: &usize| {
+            let apart = distances.least(&groups[lone].nodes, &groups[other].nodes);
+            (apart, groups[other].slots.len(), other.abs_diff(lone))
+        };
+        let Some(other) = (0..groups.len()).filter(|&g| g != lone && tiny[g]).min_by_key(far) else {
+            tiny[lone] = false;
+            continue;
+        };
+        let (first, second) = (lone.min(other), lone.max(other));
+        let Group { nodes, slots } = groups.remove(second);
+        tiny.remove(second);
+        groups[first].nodes.extend(nodes);
+        groups[first].nodes.sort_unstable();
+        groups[first].nodes.dedup();
+        groups[first].slots.extend(slots);
+    }
+    groups
+}
+
+/// The order in which ranks divide a domain's places. With cores of several kinds they are dealt so that each share has its
+/// part of each kind; cores of a kind stay in their order.
+pub(crate) fn dealt(slots: &[Slot]) -> Vec<Slot> {
+    let mut of_kind = std::collections::BTreeMap::<u8, usize>::new();
+    slots.iter().for_each(|slot| *of_kind.entry(slot.kind).or_default() += 1);
+    if of_kind.len() < 2 {
+        return slots.to_vec();
+    }
+    let mut seen = std::collections::BTreeMap::<u8, usize>::new();
+    let mut keyed: Vec<(usize, u8, Slot)> = Vec::new();
+    for slot in slots {
+        let i = seen.entry(slot.kind).or_default();
+        // Where in the row its middle lies, if each kind is spread over the whole: (i + 1/2) / number, in 2^-32.
+        let place = ((2 * *i + 1) << 32) / (2 * of_kind[&slot.kind]);
+        *i += 1;
+        keyed.push((place, slot.kind, *slot));
+    }
+    keyed.sort_by_key(|&(place, kind, _)| (place, kind));
+    keyed.into_iter().map(|(_, _, slot)| slot).collect()
+}
+
+/// Of a rank's places those for `threads` workers: the fastest cores first, and of equally fast ones some from everywhere, so
+/// that each domain has its part. Gives their indices, ascending; with more workers than places, some more than once.
+pub(crate) fn chosen(slots: &[Slot], threads: usize) -> Vec<usize> {
+    if threads >= slots.len() {
+        return (0..threads).map(|w| w * slots.len() / threads).collect();
+    }
+    let mut kinds: Vec<u8> = slots.iter().map(|slot| slot.kind).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    let mut chosen = Vec::new();
+    for kind in kinds {
+        let these: Vec<usize> = (0..slots.len()).filter(|&i| slots[i].kind == kind).collect();
+        let wanted = (threads - chosen.len()).min(these.len());
+        chosen.extend((0..wanted).map(|w| these[w * these.len() / wanted]));
+    }
+    chosen.sort_unstable();
+    chosen
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(kinds: &[u8]) -> Vec<Slot> {
+        kinds.iter().enumerate().map(|(i, &kind)| Slot { cpu: i as u32, kind }).collect()
+    }
+
+    fn lone(nodes: &[u32], sizes: &[usize]) -> Vec<Group> {
+        let group = |(&node, &size): (&u32, &usize)| Group { nodes: vec![node], slots: row(&vec![0; size]) };
+        nodes.iter().zip(sizes).map(group).collect()
+    }
+
+    fn merged(nodes: &[u32], sizes: &[usize], distances: &Distances) -> Vec<Vec<u32>> {
+        merge_tiny(lone(nodes, sizes), distances).into_iter().map(|group| group.nodes).collect()
+    }
+
+    #[test]
+    fn lone_places_find_each_other() {
+        let none = Distances::default();
+        assert_eq!(merged(&[0, 1], &[1, 1], &none), [vec![0, 1]]);
+        assert_eq!(merged(&[0, 1, 2, 3, 4], &[1; 5], &none), [vec![0, 1], vec![2, 3, 4]]);
+        assert_eq!(merged(&[0, 1], &[1, 8], &none), [vec![0], vec![1]], "the large one is better alone");
+        assert_eq!(merged(&[0], &[1], &none), [vec![0]]);
+        let row = |a, b, c, d| vec![a, b, c, d];
+        let rows = vec![row(10, 30, 12, 30), row(30, 10, 30, 12), row(12, 30, 10, 30), row(30, 12, 30, 10)];
+        let near = Distances::new(vec![0, 1, 2, 3], rows).unwrap();
+        assert_eq!(merged(&[0, 1, 2, 3], &[1; 4], &near), [vec![0, 2], vec![1, 3]]);
+    }
+
+    #[test]
+    fn kinds_are_dealt_and_chosen() {
+        let slots = row(&[0, 0, 0, 0, 1, 1]);
+        let kinds = |slots: Vec<Slot>| slots.iter().map(|s| s.kind).collect::<Vec<_>>();
+        assert_eq!(kinds(dealt(&slots)), [0, 1, 0, 0, 1, 0]);
+        assert_eq!(dealt(&row(&[0, 0, 0])), row(&[0, 0, 0]));
+        assert_eq!(chosen(&slots, 2), [0, 2]);
+        assert_eq!(chosen(&slots, 5), [0, 1, 2, 3, 4]);
+        assert_eq!(chosen(&slots, 6), [0, 1, 2, 3, 4, 5]);
+        assert_eq!(chosen(&row(&[0, 0]), 5), [0, 0, 0, 1, 1]);
+    }
+}
