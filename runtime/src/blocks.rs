@@ -1,51 +1,49 @@
 //! Blocks: the pieces of an index range in which sums have their order. They are cut at multiples of 4,096 of the index,
 //! never of ranks or workers; whoever takes a block takes it whole.
 
-use crate::pool::{CachePadded, Failed};
+use crate::pool::{Failed, Rule};
 use crate::world::World;
 use physalia_collectives::poll_here;
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// Indices in a block.
 pub const BLOCK: u64 = 4096;
 
-/// Blocks that are reduced together by one worker: a node of the tree, so at most this many partial results wait.
-const GROUP: u64 = 256;
-
 /// Calls `block` for each of this rank's blocks `mine`, with its number, on the workers; each worker has a state of its own.
-/// Gives the states. The rank's own thread looks after messages between two blocks. Local.
+/// Gives the states, in no order. A worker's first blocks are neighbours, so that a tree's nodes are mostly made by one worker.
+/// The rank's own thread looks after messages between two blocks. Local.
 pub(crate) fn over<S: Send>(
     world: &World,
     mine: Range<u64>,
     state: impl Fn() -> S + Sync,
     block: impl Fn(&mut S, u64) + Sync,
 ) -> Vec<S> {
-    let next = CachePadded::new(AtomicU64::new(mine.start));
-    let workers = world.threads() as u64;
-    let (abort, failed) = (world.abort_flag(), Failed::default());
+    let (pool, abort, failed) = (world.pool(), world.abort_flag(), Failed::default());
     let ending = || abort.raised() || failed.raised();
-    let work = || {
-        let mut state = state();
-        while !ending() {
-            // Large bites first, single blocks last, aligned to groups so that a tree's nodes are made by one worker.
-            let at = next.load(Ordering::Relaxed);
-            let bite = (mine.end.saturating_sub(at) / (4 * workers)).clamp(1, GROUP);
-            let until = if bite == GROUP { (at + 1).next_multiple_of(GROUP) } else { at + bite }.min(mine.end);
-            if at >= mine.end {
-                break;
+    let states = Mutex::new(Vec::with_capacity(pool.threads()));
+    // Chunks are counted in 32 bits.
+    let count = mine.end.saturating_sub(mine.start);
+    let unit = count.div_ceil(1 << 31).max(1);
+    let cuts = pool.even_cuts(count.div_ceil(unit) as usize);
+    pool.feed(&cuts, Rule::HomeFirst, &ending, |feed| {
+        let mine = failed.watch(|| {
+            let mut state = state();
+            while let Some(chunks) = feed.next() {
+                let first = mine.start + u64::from(chunks.start) * unit;
+                for b in first..mine.end.min(mine.start + u64::from(chunks.end) * unit) {
+                    if ending() {
+                        break;
+                    }
+                    block(&mut state, b);
+                    poll_here();
+                }
             }
-            if next.compare_exchange_weak(at, until, Ordering::Relaxed, Ordering::Relaxed).is_err() {
-                continue;
-            }
-            for b in at..until {
-                block(&mut state, b);
-                poll_here();
-            }
-        }
-        state
-    };
-    world.pool().on_workers(|_| failed.watch(work))
+            state
+        });
+        states.lock().unwrap_or_else(PoisonError::into_inner).push(mine);
+    });
+    states.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The blocks of one rank: contiguous, and equal but for one.

@@ -21,7 +21,7 @@
 //! A name says who takes part: methods on [`World`] and [`Comm`] that take `&mut self` are collective (all ranks call them),
 //! methods on a field or a pool are local unless they take the world, closures of `on_root` are `Send` and so cannot hold a
 //! world.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)] // but in `pool::team`
 
 mod blocks;
 pub mod exact;

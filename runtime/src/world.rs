@@ -3,7 +3,7 @@
 use crate::log::log_line;
 use crate::par::Par;
 use crate::phase::{Phase, Phases};
-use crate::pool::Pool;
+use crate::pool::{Idle, Pool};
 use crate::progress::Progress;
 use physalia_collectives::{Comm, Outcome, Overlap, overlap_on};
 use physalia_topology::{CpuSet, Machine, Plan, Wish};
@@ -60,7 +60,7 @@ impl World {
     }
 
     fn new(comm: Comm, plan: Plan, hosts: u32) -> Outcome<World> {
-        let pool = Arc::new(Pool::new(&plan, comm.abort_flag())?);
+        let pool = Arc::new(Pool::new(&plan, Idle::Auto, comm.abort_flag())?);
         let host = physalia_collectives::failure::host().into();
         Ok(World { comm, pool, seat: Rc::new(Place { plan, host, hosts }), phases: Phases::default() })
     }
