@@ -17,6 +17,9 @@
 mod crew;
 mod feed;
 mod idle;
+#[cfg(all(test, loom))]
+#[allow(unsafe_code)]
+mod models;
 mod queue;
 mod steal;
 mod sync;
