@@ -1,16 +1,18 @@
 //! The machine through hwloc, by the crate `hwlocality`. Nothing else of the project names it.
 //!
-//! hwloc knows memory that Linux's node folders do not tell apart: HBM, CXL and GPU memory beside a processor's own. A core
-//! belongs to the *narrowest* node that covers it, so wide tiers of memory get no cores and are not domains.
+//! hwloc knows what the memory of a node is (HBM, NVM, GPU memory), which Linux's node folders do not tell.
 //!
 //! The environment's `HWLOC_SYNTHETIC` and `HWLOC_XMLFILE` change what is seen; mpirun reads them too, so they are best left
 //! alone.
 
-use crate::{Core, CpuSet, Domain, Machine, Source};
+use crate::assemble::{Node, Seen, assemble};
+use crate::{Core, CpuSet, Distances, Machine, Source};
 use hwlocality::Topology;
 use hwlocality::object::TopologyObject;
 use hwlocality::object::depth::Depth;
+use hwlocality::object::distance::{Distances as HwlocDistances, DistancesKind};
 use hwlocality::object::types::ObjectType;
+use hwlocality::topology::builder::{BuildFlags, TopologyBuilder};
 use std::fmt;
 use std::path::Path;
 
@@ -35,8 +37,10 @@ fn not_seen(error: impl fmt::Display) -> NotSeen {
 /// # Errors
 /// If hwloc cannot look at it, or shows no processors.
 pub fn this_machine() -> Result<Machine, NotSeen> {
-    let mut machine = machine(&Topology::new().map_err(not_seen)?)?;
-    machine.online = machine.online.max(crate::sys::online_cpus()); // hwloc leaves out what a cgroup forbids
+    let mut machine = machine(&builder()?.build().map_err(not_seen)?)?;
+    machine.online = machine.online.max(crate::sys::online_cpus());
+    let tiers = crate::sysfs::tiers(Path::new("/")); // hwloc does not tell
+    machine.memories.iter_mut().for_each(|memory| memory.tier = tiers.get(&memory.node).copied());
     Ok(machine)
 }
 
@@ -45,7 +49,7 @@ pub fn this_machine() -> Result<Machine, NotSeen> {
 /// # Errors
 /// If the description makes no machine.
 pub fn synthetic(description: &str) -> Result<Machine, NotSeen> {
-    let builder = Topology::builder().from_synthetic(description).map_err(not_seen)?;
+    let builder = builder()?.from_synthetic(description).map_err(not_seen)?;
     machine(&builder.build().map_err(not_seen)?)
 }
 
@@ -55,57 +59,83 @@ pub fn synthetic(description: &str) -> Result<Machine, NotSeen> {
 /// If the file cannot be read or shows no processors.
 pub fn from_xml(path: &Path) -> Result<Machine, NotSeen> {
     let at = |error: &dyn fmt::Display| NotSeen(format!("{}: {error}", path.display()));
-    let builder = Topology::builder().from_xml_file(path).map_err(|e| at(&e))?;
+    let builder = builder()?.from_xml_file(path).map_err(|e| at(&e))?;
     machine(&builder.build().map_err(|e| at(&e))?).map_err(|e| at(&e))
 }
 
+fn builder() -> Result<TopologyBuilder, NotSeen> {
+    // Processors that a cgroup forbids are shown too, and told apart here.
+    Topology::builder().with_flags(BuildFlags::INCLUDE_DISALLOWED).map_err(not_seen)
+}
+
 fn machine(topology: &Topology) -> Result<Machine, NotSeen> {
-    let allowed = numbers(topology.allowed_cpuset());
-    let cpus_of = |object: &TopologyObject| object.cpuset().map(numbers).unwrap_or_default().and(&allowed);
-    let objects = |ty| topology.objects_with_type(ty).map(cpus_of).filter(|cpus| !cpus.is_empty());
-    let mut cores: Vec<CpuSet> = objects(ObjectType::Core).collect();
+    let (online, allowed) = (numbers(topology.cpuset()), numbers(topology.allowed_cpuset()));
+    let all_of = |object: &TopologyObject| object.cpuset().map(numbers).unwrap_or_default();
+    let objects = |ty| topology.objects_with_type(ty).map(|object| (object.os_index(), all_of(object)));
+    let mut cores: Vec<CpuSet> = objects(ObjectType::Core).map(|(_, cpus)| cpus).collect();
     // Virtual machines and old kernels show processors without cores.
     let in_cores = cores.iter().fold(CpuSet::default(), |all, core| all.or(core));
-    cores.extend(objects(ObjectType::PU).filter(|pu| pu.and(&in_cores).is_empty()));
-    cores.sort_by_key(CpuSet::first);
-    let online = cores.iter().map(CpuSet::len).sum();
-
-    let mut nodes: Vec<(u32, CpuSet, Option<u64>)> = topology
-        .objects_at_depth(Depth::NUMANode)
-        .filter_map(|node| {
-            let memory = Some(node.total_memory()).filter(|&bytes| bytes > 0);
-            Some((node.os_index()?.try_into().ok()?, cpus_of(node), memory))
+    cores.extend(objects(ObjectType::PU).map(|(_, pu)| pu).filter(|pu| pu.and(&in_cores).is_empty()));
+    let mut caches: Vec<CpuSet> = objects(ObjectType::L3Cache).map(|(_, cpus)| cpus).collect();
+    caches.sort_by_key(CpuSet::first);
+    let packages: Vec<(Option<usize>, CpuSet)> = objects(ObjectType::Package).collect();
+    let kinds = kinds(topology);
+    let core = |cpus: CpuSet| {
+        let first = cpus.first().unwrap_or(0);
+        let package = packages.iter().find(|(_, cpus)| cpus.contains(first)).and_then(|(number, _)| *number);
+        Core {
+            kind: kinds.iter().find(|(cpus, _)| cpus.contains(first)).map_or(0, |&(_, kind)| kind),
+            l3: caches.iter().position(|cache| cache.contains(first)).map(|cache| cache as u32),
+            package: package.and_then(|number| number.try_into().ok()),
+            cpus: cpus.and(&allowed),
+        }
+    };
+    let usable = topology.allowed_nodeset();
+    let node = |node: &TopologyObject| {
+        Some(Node {
+            number: node.os_index()?.try_into().ok()?,
+            cpus: all_of(node),
+            bytes: Some(node.total_memory()).filter(|&bytes| bytes > 0),
+            kind: node.subtype().map(|kind| kind.to_string_lossy().into_owned()),
+            tier: None,
+            usable: node.nodeset().is_none_or(|nodes| usable.intersects(nodes)),
         })
-        .collect();
-    nodes.sort_by_key(|(node, cpus, _)| (cpus.len(), *node));
+    };
+    let seen = Seen {
+        source: Source::Hwloc,
+        cores: cores.into_iter().map(core).collect(),
+        nodes: topology.objects_at_depth(Depth::NUMANode).filter_map(node).collect(),
+        distances: distances(topology),
+        offline: numbers(topology.complete_cpuset()).minus(&online),
+        online,
+    };
+    assemble(seen).ok_or_else(|| NotSeen("no processors".into()))
+}
 
-    let mut notes = Vec::new();
-    let mut domains: Vec<Domain> = Vec::new();
-    for (node, cpus, memory_bytes) in nodes {
-        let (here, rest) = cores.into_iter().partition(|core: &CpuSet| core.minus(&cpus).is_empty());
-        cores = rest;
-        if !here.is_empty() {
-            let cores = here.into_iter().map(Core::of).collect();
-            domains.push(Domain { node, cores, memory_bytes, memory_kind: None });
-        }
+/// The processors of each kind, and how fast they are: 0 the fastest. hwloc has them from slow to fast, where it knows.
+fn kinds(topology: &Topology) -> Vec<(CpuSet, u8)> {
+    let Ok(kinds) = topology.cpu_kinds() else { return Vec::new() };
+    let kinds: Vec<(CpuSet, Option<usize>)> = kinds.map(|kind| (numbers(&kind.cpuset), kind.efficiency)).collect();
+    if kinds.iter().any(|(_, speed)| speed.is_none()) {
+        return Vec::new();
     }
-    domains.sort_by_key(|domain| domain.node);
-    if !cores.is_empty() {
-        let lost = cores.iter().fold(CpuSet::default(), |all, core| all.or(core));
-        let cores = cores.into_iter().map(Core::of);
-        match domains.first_mut() {
-            Some(first) => {
-                notes.push(format!("processors {lost} are on no NUMA node"));
-                first.cores.extend(cores);
-                first.cores.sort_by_key(|core| core.cpus.first());
-            }
-            None => domains.push(Domain { node: 0, cores: cores.collect(), memory_bytes: None, memory_kind: None }),
-        }
-    }
-    if domains.is_empty() {
-        return Err(NotSeen("no processors".into()));
-    }
-    Ok(Machine { online, notes, ..Machine::of(Source::Hwloc, domains) })
+    let mut speeds: Vec<Option<usize>> = kinds.iter().map(|(_, speed)| *speed).collect();
+    speeds.sort_unstable();
+    speeds.dedup();
+    let place = |speed| speeds.iter().rev().position(|s| *s == speed).and_then(|place| place.try_into().ok());
+    kinds.into_iter().map(|(cpus, speed)| (cpus, place(speed).unwrap_or(u8::MAX))).collect()
+}
+
+/// The firmware's distances between nodes: the first table of latencies.
+fn distances(topology: &Topology) -> Distances {
+    let tables = topology.distances_with_type(Some(DistancesKind::MEANS_LATENCY), ObjectType::NUMANode);
+    let Ok(tables) = tables else { return Distances::default() };
+    let read = |table: &HwlocDistances<'_>| {
+        let numbers = table.objects().map(|node| node?.os_index()?.try_into().ok()).collect::<Option<Vec<u32>>>()?;
+        let row = |row: &[u64]| row.iter().map(|&d| d.try_into().unwrap_or(0)).collect();
+        Distances::new(numbers.clone(), table.distances().chunks(numbers.len().max(1)).map(row).collect())
+    };
+    tables.iter().find_map(read).unwrap_or_default()
 }
 
 fn numbers(set: impl std::ops::Deref<Target = hwlocality::cpu::cpuset::CpuSet>) -> CpuSet {
@@ -117,7 +147,7 @@ fn numbers(set: impl std::ops::Deref<Target = hwlocality::cpu::cpuset::CpuSet>) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Wish, plan, sys, sysfs};
+    use crate::{Domain, Wish, plan, sys, sysfs};
     use std::collections::BTreeSet;
 
     fn shape(machine: &Machine) -> Vec<(u32, usize, usize)> {

@@ -14,6 +14,8 @@
 //! ```
 #![deny(unsafe_code)]
 
+mod assemble;
+mod cgroup;
 mod cpuset;
 mod cut;
 mod distances;

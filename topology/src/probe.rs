@@ -1,6 +1,6 @@
 //! What this process may use of the machine that it runs on.
 
-use crate::{Machine, sys, sysfs};
+use crate::{Machine, cgroup, sys, sysfs};
 use std::path::Path;
 
 /// Looks at this machine through the best window there is, cut down to what this process may use. Never fails: a window that
@@ -12,10 +12,10 @@ pub fn probe() -> Machine {
     let granted = std::thread::available_parallelism().map_or(1, |n| n.get() as u32);
     let mut machine = seen.unwrap_or_else(|| Machine::flat(granted));
     machine.notes.extend(notes);
-    machine.quota_cpus = sysfs::quota(root);
+    machine.quota_cpus = cgroup::quota(root);
     // A mask that cannot be asked for, on another system than Linux, limits nothing.
     let mask = sys::affinity().unwrap_or_else(|_| machine.mask());
-    let mask = match sysfs::cgroup_cpus(root) {
+    let mask = match cgroup::cpus(root) {
         Some(group) if !group.and(&mask).is_empty() => group.and(&mask),
         _ => mask,
     };

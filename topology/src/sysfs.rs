@@ -1,61 +1,166 @@
-//! The machine through Linux's `/sys` and `/proc`: nodes, cores, cgroup limits. Everything is read below a root folder that
-//! tests can make up. Missing or odd files are survived: what cannot be read is as if it were not there.
+//! The machine through Linux's `/sys` and `/proc`: nodes, cores, caches, kinds of cores, distances. Everything is read below a
+//! root folder that tests can make up. Missing or odd files are survived: what cannot be read is as if it were not there.
 
-use crate::{Core, CpuSet, Domain, Machine, Source};
+use crate::assemble::{Node, Seen, assemble};
+use crate::{Core, CpuSet, Distances, Machine, Source, cgroup};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// The online part of the machine below `root` (`/`), or `None` if no processors are to be seen.
 pub fn machine(root: &Path) -> Option<Machine> {
     let sys = root.join("sys/devices/system");
-    let present = list(&sys.join("cpu/online")).or_else(|| numbered(&sys.join("cpu"), "cpu"))?;
-    if present.is_empty() {
-        return None;
-    }
-    let mut notes = Vec::new();
-    let mut nodes: BTreeMap<u32, CpuSet> = BTreeMap::new();
-    for node in numbered(&sys.join("node"), "node").unwrap_or_default().iter() {
-        let cpus = list(&sys.join(format!("node/node{node}/cpulist"))).unwrap_or_default().and(&present);
-        if !cpus.is_empty() {
-            nodes.insert(node, cpus);
-        }
-    }
-    let on_nodes = nodes.values().fold(CpuSet::default(), |all, cpus| all.or(cpus));
-    if on_nodes != present {
-        if !nodes.is_empty() {
-            notes.push(format!("processors {} are on no NUMA node", present.minus(&on_nodes)));
-        }
-        let first = nodes.keys().next().copied().unwrap_or(0);
-        let more = nodes.entry(first).or_default().or(&present.minus(&on_nodes));
-        nodes.insert(first, more);
-    }
-    let mut taken = CpuSet::default();
-    let domain = |(node, cpus): (u32, CpuSet)| {
-        // Broken firmware shows one processor on two nodes: the first has it.
-        let cpus = cpus.minus(&taken);
-        taken = taken.or(&cpus);
-        let memory_bytes = memory(&sys.join(format!("node/node{node}/meminfo")));
-        Domain { node, cores: cores(&sys, &cpus), memory_bytes, memory_kind: None }
+    let online = list(&sys.join("cpu/online")).or_else(|| numbered(&sys.join("cpu"), "cpu"))?;
+    let present = list(&sys.join("cpu/present")).unwrap_or_default();
+    let (nodes, odd) = nodes(root, &online);
+    let (distances, unread) = distances(&sys, &nodes);
+    let seen = Seen {
+        source: Source::Sysfs,
+        cores: cores(root, &online),
+        nodes,
+        distances,
+        offline: present.minus(&online),
+        online,
     };
-    let domains: Vec<Domain> = nodes.into_iter().map(domain).filter(|d| !d.cores.is_empty()).collect();
-    Some(Machine { quota_cpus: quota(root), online: present.len(), notes, ..Machine::of(Source::Sysfs, domains) })
+    let mut machine = assemble(seen)?;
+    machine.notes.extend(odd.into_iter().chain(unread));
+    machine.quota_cpus = cgroup::quota(root);
+    Some(machine)
 }
 
-fn cores(sys: &Path, cpus: &CpuSet) -> Vec<Core> {
+/// The nodes, and what is odd about them.
+fn nodes(root: &Path, online: &CpuSet) -> (Vec<Node>, Option<String>) {
+    let folder = root.join("sys/devices/system/node");
+    let usable = memory_nodes_allowed(root);
+    let tiers = tiers(root);
+    let node = |number: u32| {
+        let own = folder.join(format!("node{number}"));
+        Node {
+            number,
+            cpus: list(&own.join("cpulist")).unwrap_or_default().and(online),
+            bytes: memory(&own.join("meminfo")),
+            kind: None,
+            tier: tiers.get(&number).copied(),
+            usable: usable.as_ref().is_none_or(|nodes| nodes.contains(number)),
+        }
+    };
+    let nodes: Vec<Node> = numbered(&folder, "node").unwrap_or_default().iter().map(node).collect();
+    let mut seen = CpuSet::default();
+    let mut twice = CpuSet::default();
+    for node in &nodes {
+        twice = twice.or(&seen.and(&node.cpus));
+        seen = seen.or(&node.cpus);
+    }
+    (nodes, (!twice.is_empty()).then(|| format!("processors {twice} are on more than one NUMA node")))
+}
+
+/// The nodes whose memory this process may use, if the system tells.
+fn memory_nodes_allowed(root: &Path) -> Option<CpuSet> {
+    let text = fs::read_to_string(root.join("proc/self/status")).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("Mems_allowed_list:"))?;
+    line.parse().ok().filter(|nodes: &CpuSet| !nodes.is_empty())
+}
+
+/// The number of each node's memory tier: a lower one is faster.
+pub(crate) fn tiers(root: &Path) -> BTreeMap<u32, u32> {
+    let folder = root.join("sys/devices/virtual/memory_tiering");
+    let tiers = numbered(&folder, "memory_tier").unwrap_or_default();
+    let nodes = |tier: u32| {
+        let nodes = list(&folder.join(format!("memory_tier{tier}/nodelist"))).unwrap_or_default();
+        nodes.iter().map(move |node| (node, tier)).collect::<Vec<_>>()
+    };
+    tiers.iter().flat_map(nodes).collect()
+}
+
+/// Each node's file has its distances to all online nodes, in order. What does not fit is left out, with a note.
+fn distances(sys: &Path, nodes: &[Node]) -> (Distances, Option<String>) {
+    let numbers: Vec<u32> = nodes.iter().map(|node| node.number).collect();
+    let columns: Vec<u32> =
+        list(&sys.join("node/online")).map_or_else(|| numbers.clone(), |online| online.iter().collect());
+    let mut odd = Vec::new();
+    let mut row = |from: u32| {
+        let text = fs::read_to_string(sys.join(format!("node/node{from}/distance"))).ok();
+        let row: Option<Vec<u32>> =
+            text.as_ref().and_then(|text| text.split_whitespace().map(|d| d.parse().ok()).collect());
+        let row = row.filter(|row| row.len() == columns.len());
+        if row.is_none() && text.is_some() {
+            odd.push(from.to_string());
+        }
+        let to = |to: &u32| row.as_ref().and_then(|row| row.get(columns.iter().position(|c| c == to)?).copied());
+        numbers.iter().map(|node| to(node).unwrap_or(0)).collect::<Vec<u32>>()
+    };
+    let rows: Vec<Vec<u32>> = numbers.iter().map(|&from| row(from)).collect();
+    if rows.iter().flatten().all(|&d| d == 0) {
+        return (Distances::default(), None);
+    }
+    let note = (!odd.is_empty()).then(|| format!("the distances of NUMA nodes {} cannot be read", odd.join(",")));
+    (Distances::new(numbers, rows).unwrap_or_default(), note)
+}
+
+fn cores(root: &Path, online: &CpuSet) -> Vec<Core> {
+    let sys = root.join("sys/devices/system");
+    let kinds = kinds(root, online);
+    let mut caches: Vec<CpuSet> = Vec::new();
     let mut seen = BTreeSet::new();
     let mut cores = Vec::new();
-    for cpu in cpus.iter() {
+    for cpu in online.iter() {
         if seen.contains(&cpu) {
             continue;
         }
-        let folder = sys.join(format!("cpu/cpu{cpu}/topology"));
-        let siblings = list(&folder.join("core_cpus_list")).or_else(|| list(&folder.join("thread_siblings_list")));
-        let siblings = siblings.filter(|s| s.contains(cpu)).unwrap_or_else(|| CpuSet::from_iter([cpu])).and(cpus);
-        let fresh: CpuSet = siblings.iter().filter(|c| seen.insert(*c)).collect();
-        cores.push(Core::of(fresh));
+        let folder = sys.join(format!("cpu/cpu{cpu}"));
+        let of_core = |name| list(&folder.join("topology").join(name)).filter(|s| s.contains(cpu));
+        let siblings = of_core("core_cpus_list").or_else(|| of_core("thread_siblings_list"));
+        let siblings = siblings.unwrap_or_else(|| CpuSet::from_iter([cpu])).and(online);
+        let cpus: CpuSet = siblings.iter().filter(|c| seen.insert(*c)).collect();
+        let package = fs::read_to_string(folder.join("topology/physical_package_id")).ok();
+        let l3 = l3(&folder).filter(|shared| shared.contains(cpu)).map(|shared| {
+            let known = caches.iter().position(|cache| *cache == shared);
+            known.unwrap_or_else(|| {
+                caches.push(shared);
+                caches.len() - 1
+            }) as u32
+        });
+        cores.push(Core {
+            cpus,
+            kind: kinds.get(&cpu).copied().unwrap_or(0),
+            l3,
+            package: package.and_then(|text| text.trim().parse().ok()), // -1 where it is not known
+        });
     }
     cores
+}
+
+/// The processors that share a processor's last-level cache, if that is an L3.
+fn l3(cpu: &Path) -> Option<CpuSet> {
+    let folder = cpu.join("cache");
+    let text = |index: u32, name| fs::read_to_string(folder.join(format!("index{index}/{name}"))).unwrap_or_default();
+    let index = numbered(&folder, "index")?.iter().find(|&i| text(i, "level").trim() == "3")?;
+    list(&folder.join(format!("index{index}/shared_cpu_list")))
+}
+
+/// How fast the processors are: 0 the fastest kind. Intel's kinds have folders of their own; elsewhere the scheduler's
+/// capacities tell, where those within a tenth of the largest are of one kind, since single cores may be a little faster.
+fn kinds(root: &Path, online: &CpuSet) -> BTreeMap<u32, u8> {
+    let of = |name: &str| list(&root.join("sys/devices").join(name).join("cpus")).unwrap_or_default().and(online);
+    let (fast, slow) = (of("cpu_core"), of("cpu_atom"));
+    if !fast.is_empty() && !slow.is_empty() {
+        return fast.iter().map(|cpu| (cpu, 0)).chain(slow.iter().map(|cpu| (cpu, 1))).collect();
+    }
+    let capacity = |cpu: u32| -> Option<(u64, u32)> {
+        let path = root.join(format!("sys/devices/system/cpu/cpu{cpu}/cpu_capacity"));
+        Some((fs::read_to_string(path).ok()?.trim().parse().ok()?, cpu))
+    };
+    let mut capacities: Vec<(u64, u32)> = online.iter().filter_map(capacity).collect();
+    capacities.sort_by_key(|&(capacity, cpu)| (std::cmp::Reverse(capacity), cpu));
+    let (mut kinds, mut kind, mut largest) = (BTreeMap::new(), 0u8, None);
+    for (capacity, cpu) in capacities {
+        let first = *largest.get_or_insert(capacity);
+        if u128::from(capacity) * 10 < u128::from(first) * 9 {
+            (kind, largest) = (kind.saturating_add(1), Some(capacity));
+        }
+        kinds.insert(cpu, kind);
+    }
+    kinds
 }
 
 /// `Node 0 MemTotal:  16384 kB`
@@ -66,7 +171,7 @@ fn memory(path: &Path) -> Option<u64> {
     kib.checked_mul(1024)
 }
 
-fn list(path: &Path) -> Option<CpuSet> {
+pub(crate) fn list(path: &Path) -> Option<CpuSet> {
     fs::read_to_string(path).ok()?.parse().ok()
 }
 
@@ -76,66 +181,12 @@ fn numbered(folder: &Path, prefix: &str) -> Option<CpuSet> {
     Some(fs::read_dir(folder).ok()?.flatten().filter_map(|e| number(e.file_name().to_str()?)).collect())
 }
 
-/// The cgroup's cpuset, where it sets one: the processors that processes of it may ever use.
-pub fn cgroup_cpus(root: &Path) -> Option<CpuSet> {
-    let v2 = own_groups(root, "").into_iter().map(|g| list(&g.join("cpuset.cpus.effective")));
-    let v1 = own_groups(root, "cpuset").into_iter().map(|g| list(&g.join("cpuset.effective_cpus")));
-    v2.chain(v1).flatten().find(|set| !set.is_empty())
-}
-
-/// How many processors' time the cgroup and its parents grant: the least of their limits.
-pub fn quota(root: &Path) -> Option<f64> {
-    let v2 = |group: PathBuf| {
-        let text = fs::read_to_string(group.join("cpu.max")).ok()?;
-        let (quota, period) = text.trim().split_once(' ')?;
-        share(quota, period)
-    };
-    let v1 = |group: PathBuf| {
-        let read = |name| fs::read_to_string(group.join(name)).ok();
-        share(&read("cpu.cfs_quota_us")?, &read("cpu.cfs_period_us")?)
-    };
-    let limits =
-        own_groups(root, "").into_iter().filter_map(v2).chain(own_groups(root, "cpu").into_iter().filter_map(v1));
-    limits.min_by(f64::total_cmp)
-}
-
-fn share(quota: &str, period: &str) -> Option<f64> {
-    let (quota, period): (f64, f64) = (quota.trim().parse().ok()?, period.trim().parse().ok()?); // `max`, `-1`: no limit
-    (quota > 0.0 && period > 0.0).then_some(quota / period)
-}
-
-/// The folders of this process's cgroup of a controller (v1) or of all (`""`, v2), and of its parents. In a container the
-/// group's own path may not be visible: then its root is.
-fn own_groups(root: &Path, controller: &str) -> Vec<PathBuf> {
-    let text = fs::read_to_string(root.join("proc/self/cgroup")).unwrap_or_default();
-    let base = root.join("sys/fs/cgroup");
-    let mut groups = Vec::new();
-    for line in text.lines() {
-        let mut parts = line.splitn(3, ':').skip(1);
-        let (Some(controllers), Some(path)) = (parts.next(), parts.next()) else { continue };
-        if controllers != controller && (controller.is_empty() || !controllers.split(',').any(|c| c == controller)) {
-            continue;
-        }
-        let mounts = if controller.is_empty() {
-            vec![base.clone()]
-        } else {
-            vec![base.join(controllers), base.join(controller)]
-        };
-        for mount in mounts {
-            let full = mount.join(path.trim_start_matches('/'));
-            let own = full.ancestors().take_while(|p| p.starts_with(&mount)).map(Path::to_path_buf);
-            groups.extend(own.filter(|p| p.is_dir()));
-        }
-    }
-    groups
-}
-
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// A made-up `/sys`.
-    fn tree(files: &[(&str, &str)]) -> tempfile::TempDir {
+    pub(crate) fn tree(files: &[(&str, &str)]) -> tempfile::TempDir {
         let root = tempfile::tempdir().unwrap();
         for (path, text) in files {
             let path = root.path().join(path);
@@ -192,24 +243,5 @@ mod tests {
         assert_eq!(machine.mask().to_string(), "0-3");
         assert_eq!(machine.cores().count(), 4);
         assert!(machine.notes[0].contains("processors 3 are on no NUMA node"), "{:?}", machine.notes);
-    }
-
-    #[test]
-    fn quotas_of_both_kinds_of_cgroup() {
-        let v2 = tree(&[
-            ("proc/self/cgroup", "0::/job/step\n"),
-            ("sys/fs/cgroup/job/cpu.max", "150000 100000\n"),
-            ("sys/fs/cgroup/job/step/cpu.max", "max 100000\n"),
-            ("sys/fs/cgroup/job/step/cpuset.cpus.effective", "2-3\n"),
-        ]);
-        assert_eq!((quota(v2.path()), cgroup_cpus(v2.path()).unwrap().to_string()), (Some(1.5), "2-3".into()));
-        let v1 = tree(&[
-            ("proc/self/cgroup", "5:cpuset:/a\n4:cpu,cpuacct:/a\n"),
-            ("sys/fs/cgroup/cpu,cpuacct/a/cpu.cfs_quota_us", "50000"),
-            ("sys/fs/cgroup/cpu,cpuacct/a/cpu.cfs_period_us", "100000"),
-            ("sys/fs/cgroup/cpuset/a/cpuset.effective_cpus", "1"),
-        ]);
-        assert_eq!((quota(v1.path()), cgroup_cpus(v1.path()).unwrap().to_string()), (Some(0.5), "1".into()));
-        assert_eq!((quota(tree(&[]).path()), cgroup_cpus(tree(&[]).path())), (None, None));
     }
 }
