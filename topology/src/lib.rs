@@ -14,6 +14,7 @@
 //! ```
 #![deny(unsafe_code)]
 
+pub mod agree;
 mod assemble;
 mod cgroup;
 mod cpuset;
@@ -21,6 +22,7 @@ mod cut;
 mod distances;
 #[cfg(feature = "hwloc")]
 pub mod hwloc;
+mod layout;
 mod machine;
 mod plan;
 mod probe;
@@ -31,6 +33,7 @@ pub mod sysfs;
 
 pub use cpuset::{BadCpuList, CpuSet};
 pub use distances::Distances;
+pub use layout::Layout;
 pub use machine::{Core, Domain, Machine, MemoryNode, Source};
 pub use plan::{Domains, Plan, PlanDomain, Share, Wish, Worker, plan, plan_share};
 pub use probe::probe;

@@ -216,7 +216,9 @@ fn notes(
     let slots = || groups.iter().flat_map(|group| &group.slots);
     let cores = slots().count();
     let mut notes = Vec::new();
-    if mask.len() == 1 && machine.online > 1 && machine.source != Source::Flat {
+    let threads_here: usize = machine.cores().map(|(_, core)| core.cpus.and(mask).len()).sum();
+    let one_core = machine.cores().filter(|(_, core)| !core.cpus.and(mask).is_empty()).count() == 1;
+    if one_core && machine.online > threads_here && machine.source != Source::Flat {
         notes.push(format!(
             "this rank may use only processor {mask} of {}; mpirun binds each of one or two ranks to a single core: start with \
              `mpirun --bind-to none`, or give it N cores with `--map-by slot:PE=N` (srun: -c N)",
