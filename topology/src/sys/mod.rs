@@ -1,6 +1,13 @@
-//! System calls, behind safe functions: the affinity of a thread, what the process has used, its end.
+//! System calls, behind safe functions: the affinity of a thread, what the process has used, its end; and its memory.
 //!
-//! Everything here is about the calling thread or the whole process; nothing keeps state.
+//! Everything here is about the calling thread or the whole process; nothing but memory keeps state.
+
+#[cfg_attr(all(target_os = "linux", not(miri)), path = "mapped.rs")]
+#[cfg_attr(not(all(target_os = "linux", not(miri))), path = "allocated.rs")]
+mod mapping;
+mod memory;
+
+pub use memory::{HUGE, Pages, Policy, nodes_of, page_bytes};
 
 use crate::CpuSet;
 use serde::Serialize;
