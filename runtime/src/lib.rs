@@ -31,6 +31,7 @@ pub mod halo;
 mod lanes;
 mod launch;
 pub mod log;
+pub mod memory;
 pub mod par;
 pub mod phase;
 mod pieces;
