@@ -52,3 +52,13 @@ pub(crate) fn share(blocks: Range<u64>, rank: u64, ranks: u64) -> Range<u64> {
     let cut = |r: u64| blocks.start + (count * u128::from(r) / u128::from(ranks)) as u64;
     cut(rank)..cut(rank + 1)
 }
+
+/// As `over`, of blocks that have a home: `cuts[d]..cuts[d + 1]` are at home in domain d.
+pub(crate) fn over_at<S: Send>(
+    world: &World,
+    cuts: &[u64],
+    state: impl Fn() -> S + Sync,
+    block: impl Fn(&mut S, u64) + Sync,
+) -> Vec<S> {
+    over(world, cuts[0]..cuts[cuts.len() - 1], state, block)
+}

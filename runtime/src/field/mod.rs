@@ -32,9 +32,11 @@ pub use grid::Grid;
 pub use sweep::{Part, Rows, sweep};
 
 use crate::World;
+use crate::memory::{Locality, each_at_home};
 use crate::pool::Pool;
 use physalia_collectives::Abort;
 use physalia_collectives::check::Print;
+use std::io;
 use std::panic::Location;
 use std::sync::Arc;
 use storage::Block;
@@ -55,11 +57,11 @@ impl<T, const D: usize> std::fmt::Debug for Field<T, D> {
 
 impl<T: Cell, const D: usize> Field<T, D> {
     /// A field of zeros, cut so that ranks have equal shares and small borders. If the grid has fewer parts than there are
-    /// ranks, some ranks have none. Memory is touched by the workers that first write it. Collective: all ranks ask for the
-    /// same grid.
+    /// ranks, some ranks have none. Each domain of a rank's workers has a part of each box as its home, and touches it first; with one
+    /// domain, memory is touched when it is first written. Collective: all ranks ask for the same grid.
     ///
     /// # Errors
-    /// An agreed abort if a rank's part is larger than memory can be addressed; or the job's abort.
+    /// An agreed abort if a rank has no memory for its part; or the job's abort.
     #[track_caller]
     pub fn new(world: &mut World, grid: Grid<D>) -> Result<Field<T, D>, Abort> {
         let boxes = Boxes::new(grid.extent(), world.size());
@@ -80,16 +82,19 @@ impl<T: Cell, const D: usize> Field<T, D> {
         let print =
             Print::new::<Field<T, D>>("Field::new", [grid.fingerprint(), boxes.fingerprint()], Location::caller());
         world.merge_parts(print, vec![], |_, _| (), |_| vec![])?;
-        let mine = boxes.of_rank(world.rank());
+        let (mine, pool) = (boxes.of_rank(world.rank()), world.pool().clone());
         let blocks: Result<Vec<Block<T>>, String> =
-            mine.into_iter().map(|id| Block::new(id, boxes.region(id), grid.ghosts())).collect();
+            mine.into_iter().map(|id| Block::new(id, boxes.region(id), grid.ghosts(), &pool)).collect();
         let blocks = world.agree(blocks)?;
-        Ok(Field { grid, boxes: Arc::new(boxes), blocks, pool: world.pool().clone() })
+        Ok(Field { grid, boxes: Arc::new(boxes), blocks, pool })
     }
 
-    /// A field of zeros on the same boxes. Local, so all ranks must do it alike.
+    /// A field of zeros on the same boxes, at home as they are. Local, so all ranks must do it alike.
+    ///
+    /// # Panics
+    /// If there is no memory for it.
     pub fn like(&self) -> Field<T, D> {
-        let blocks = self.blocks.iter().map(Block::like).collect();
+        let blocks = self.blocks.iter().map(|block| block.like(&self.pool)).collect();
         Field { grid: self.grid, boxes: self.boxes.clone(), blocks, pool: self.pool.clone() }
     }
 
@@ -129,14 +134,28 @@ impl<T: Cell, const D: usize> Field<T, D> {
     /// Every cell from its position, in parallel.
     pub fn fill(&mut self, f: impl Fn([u64; D]) -> T + Sync) {
         let ghosts = self.grid.ghosts();
-        let rows = self.blocks.iter_mut().flat_map(|block| block.bands(ghosts, |_| true)).collect();
-        self.pool.each(rows, |_, band: storage::Band<'_, T>| {
-            band.each_row(|[x0, y, z], row| {
-                for (x, cell) in (x0..).zip(row) {
-                    *cell = f(grid::lower([x, y, z]));
-                }
-            });
-        });
+        let bands: Vec<_> = self.blocks.iter_mut().flat_map(|block| block.bands(ghosts, |_| true)).collect();
+        each_at_home(
+            &self.pool,
+            bands,
+            |band| band.home,
+            |band| {
+                band.each_row(|[x0, y, z], row| {
+                    for (x, cell) in (x0..).zip(row) {
+                        *cell = f(grid::lower([x, y, z]));
+                    }
+                });
+            },
+        );
+    }
+
+    /// Where the pages of this rank's cells lie now, ghosts and the ends of rows among them, and how many of them are on a node
+    /// of their home domain; see [`NumaVec::locality`](crate::memory::NumaVec::locality).
+    ///
+    /// # Errors
+    /// If the system does not tell.
+    pub fn locality(&self) -> io::Result<Locality> {
+        self.blocks.iter().map(Block::locality).sum()
     }
 
     pub(crate) fn pool(&self) -> &Arc<Pool> {
@@ -146,5 +165,85 @@ impl<T: Cell, const D: usize> Field<T, D> {
     /// Whether `other` lies on the same boxes.
     pub(crate) fn aligned(&self, other: &Field<T, D>) -> bool {
         Arc::ptr_eq(&self.boxes, &other.boxes) || (self.boxes == other.boxes && self.grid == other.grid)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::halo::HaloPlan;
+    use physalia_collectives::Comm;
+    use physalia_topology::{Core, CpuSet, Domain, Machine, Source, Wish};
+
+    /// One rank on a machine of so many nodes, of two cores each.
+    fn world(nodes: u32) -> World {
+        let core = |cpu| Core::of(CpuSet::from_iter([cpu]));
+        let domain = |node| Domain {
+            node,
+            cores: vec![core(2 * node), core(2 * node + 1)],
+            memory_bytes: None,
+            memory_kind: None,
+        };
+        let machine = Machine::of(Source::Sysfs, (0..nodes).map(domain).collect());
+        World::in_process(Comm::alone(), &machine, &machine.mask(), &Wish::default()).unwrap()
+    }
+
+    /// Two boxes, one of which has huge pages and one that is too small.
+    fn boxes() -> (Grid<3>, Boxes) {
+        let grid = Grid::new([4100, 40, 30]).halo(2);
+        (grid, Boxes::with([vec![0, 4096, 4100], vec![0, 40], vec![0, 30]], vec![0, 0]))
+    }
+
+    fn results(world: &mut World) -> Vec<u64> {
+        let (grid, boxes) = boxes();
+        let mut u = Field::<f64, 3>::with_boxes(world, grid, boxes).unwrap();
+        u.fill(|[x, y, z]| ((x * 31 + y * 17 + z * 7) % 1013) as f64 - 506.3);
+        let mut next = u.like();
+        let mean = |rows: Rows<'_, f64>, out: &mut [f64]| {
+            for (i, cell) in out.iter_mut().enumerate() {
+                *cell = 0.3 * (rows.at(-2, 0)[i + 2] + rows.at(0, 1)[i + 4]) + rows.at(0, 0)[i];
+            }
+        };
+        let mut plan = HaloPlan::new(world, &u).unwrap();
+        let flight = plan.start(world, &u).unwrap();
+        sweep(&u, &mut next, Part::Interior, mean);
+        flight.finish(&mut u).unwrap();
+        sweep(&u, &mut next, Part::Edge, mean);
+        let floats = [
+            next.sum(world).unwrap(),
+            next.norm(world).unwrap(),
+            next.dot(world, &u).unwrap(),
+            next.max_of(world, |[x, y, z], value| value * (1.0 + (x + y + z) as f64)).unwrap(),
+        ];
+        let mut bits: Vec<u64> = floats.iter().map(|x| x.to_bits()).collect();
+        bits.push(next.hash(world).unwrap());
+        bits.extend(next.gather(world).unwrap().unwrap().iter().map(|x| x.to_bits()));
+        bits
+    }
+
+    #[test]
+    fn domains_do_not_show_in_results() {
+        let alone = results(&mut world(1));
+        for nodes in [2, 3] {
+            let mut several = world(nodes);
+            assert_eq!(several.pool().domains(), nodes as usize);
+            assert!(results(&mut several) == alone, "{nodes} domains");
+        }
+    }
+
+    #[test]
+    fn several_domains_have_touched_their_parts() {
+        let (grid, boxes) = boxes();
+        let mut several = world(2);
+        let u = Field::<f64, 3>::with_boxes(&mut several, grid, boxes.clone()).unwrap();
+        let locality = match u.locality() {
+            Err(e) => return println!("skipped: {e}"),
+            Ok(locality) => locality,
+        };
+        assert_eq!(locality.present, locality.pages);
+        let here = u.like().locality().unwrap();
+        assert_eq!((here.pages, here.present), (locality.pages, locality.present));
+        let one = Field::<f64, 3>::with_boxes(&mut world(1), grid, boxes).unwrap();
+        assert_eq!(one.locality().unwrap(), Locality { present: 0, at_home: 0, ..locality });
     }
 }

@@ -3,7 +3,7 @@
 use super::cell::Cell;
 use super::{Field, grid};
 use crate::World;
-use crate::pool::parallel::*;
+use crate::memory::each_at_home;
 use physalia_collectives::{Abort, By, Max};
 
 impl<T: Cell, const D: usize> Field<T, D> {
@@ -77,18 +77,28 @@ impl<T: Cell, const D: usize> Field<T, D> {
         Ok(Some(whole))
     }
 
-    /// Folds this rank's rows (position of the first cell, cells) on its workers. `merge` must commute exactly.
+    /// Folds this rank's rows (position of the first cell, cells) on its workers. `merge` must be associative; it goes in the
+    /// order of rows.
     fn fold_rows<A: Send>(
         &self,
-        init: impl Fn() -> A + Sync + Send,
-        fold: impl Fn(A, [u64; 3], &[T]) -> A + Sync + Send,
-        merge: impl Fn(A, A) -> A + Sync + Send,
+        init: impl Fn() -> A + Sync,
+        fold: impl Fn(A, [u64; 3], &[T]) -> A + Sync,
+        merge: impl Fn(A, A) -> A,
     ) -> A {
-        let rows: Vec<(usize, [u64; 3])> =
-            self.blocks.iter().enumerate().flat_map(|(b, block)| block.region.rows().map(move |at| (b, at))).collect();
-        let row = |&(b, at): &(usize, [u64; 3])| self.blocks[b].part(at, self.blocks[b].region.len(0) as usize);
-        self.pool()
-            .local(|| rows.par_iter().fold(&init, |acc, place| fold(acc, place.1, row(place))).reduce(&init, &merge))
+        let spans: Vec<_> = self.blocks.iter().flat_map(|block| block.spans().map(move |span| (block, span))).collect();
+        let mut parts: Vec<Option<A>> = spans.iter().map(|_| None).collect();
+        let items = spans.into_iter().zip(&mut parts).collect();
+        each_at_home(
+            self.pool(),
+            items,
+            |((_, span), _)| span.home,
+            |((block, span), part)| {
+                let len = block.region.len(0) as usize;
+                *part = Some(span.rows().fold(init(), |acc, at| fold(acc, at, block.part(at, len))));
+            },
+        );
+        // What is missing at the end of a job is not seen any more.
+        parts.into_iter().flatten().fold(init(), merge)
     }
 }
 

@@ -2,10 +2,16 @@
 //!
 //! Rows have a pitch of whole cache lines, and not a power of two of them: rows of neighbouring y would else fall into the
 //! same cache sets.
+//!
+//! The memory is a [`NumaVec`]: each domain of workers has a part of the box, which it touches first and then computes.
 
 use super::boxes::Region;
 use super::cell::Cell;
+use crate::memory::{Locality, NumaVec};
+use crate::pool::Pool;
 use ndarray::{ArrayView3, ShapeBuilder};
+use std::io;
+use std::sync::Arc;
 
 const LINE: usize = 64;
 /// Bytes of rows that a worker takes at a time: some of its L2 cache.
@@ -17,15 +23,15 @@ pub(crate) struct Block<T> {
     pub region: Region,
     ghosts: [usize; 3],
     pitch: usize,
-    cells: Vec<T>,
+    cells: NumaVec<T>,
 }
 
 impl<T: Cell> Block<T> {
-    /// Zeros. Fresh pages come zeroed from the system, so nothing is touched yet.
+    /// Zeros, at home with the workers of the pool.
     ///
     /// # Errors
-    /// If the box is larger than memory can be addressed.
-    pub(crate) fn new(id: usize, region: Region, ghosts: [usize; 3]) -> Result<Block<T>, String> {
+    /// If the box is larger than memory can be addressed, or the system gives none so long.
+    pub(crate) fn new(id: usize, region: Region, ghosts: [usize; 3], pool: &Arc<Pool>) -> Result<Block<T>, String> {
         let side = |a: usize| usize::try_from(region.len(a)).ok()?.checked_add(2 * ghosts[a]);
         let too_large = || {
             let [x, y, z] = [0, 1, 2].map(|a| region.len(a));
@@ -34,17 +40,15 @@ impl<T: Cell> Block<T> {
         let pitch = side(0).and_then(padded::<T>).ok_or_else(too_large)?;
         let count = side(1).zip(side(2)).and_then(|(y, z)| pitch.checked_mul(y)?.checked_mul(z));
         let count = count.filter(|c| c.checked_mul(size_of::<T>()).is_some_and(|b| b <= isize::MAX as usize));
-        let cells = bytemuck::allocation::try_zeroed_vec(count.ok_or_else(too_large)?).map_err(|()| {
-            format!(
-                "no memory for {:.1} GiB of cells",
-                (count.unwrap_or(0) * size_of::<T>()) as f64 / (1u64 << 30) as f64
-            )
+        let count = count.ok_or_else(too_large)?;
+        let cells = NumaVec::new(pool, count).map_err(|_| {
+            format!("no memory for {:.1} GiB of cells", (count * size_of::<T>()) as f64 / (1u64 << 30) as f64)
         })?;
         Ok(Block { id, region, ghosts, pitch, cells })
     }
 
-    pub(crate) fn like(&self) -> Block<T> {
-        Block::new(self.id, self.region.clone(), self.ghosts).unwrap_or_else(|e| panic!("{e}"))
+    pub(crate) fn like(&self, pool: &Arc<Pool>) -> Block<T> {
+        Block::new(self.id, self.region.clone(), self.ghosts, pool).unwrap_or_else(|e| panic!("{e}"))
     }
 
     /// Where the row of (y, z) begins, with its ghosts. Global positions, ghosts counted from below zero.
@@ -97,14 +101,44 @@ impl<T: Cell> Block<T> {
         &mut self.part_mut(cell, 1)[0]
     }
 
+    /// Where its pages lie.
+    pub(crate) fn locality(&self) -> io::Result<Locality> {
+        self.cells.locality()
+    }
+
+    /// Of pieces of the box that begin with the cells given, in ascending order, where each domain's begin.
+    pub(crate) fn cuts(&self, pieces: usize, begin: impl Fn(usize) -> [u64; 3]) -> Vec<usize> {
+        self.cells.homes().cuts(pieces, |piece| {
+            let [x, y, z] = begin(piece);
+            self.cell(x, y, z) * size_of::<T>()
+        })
+    }
+
+    /// Rows that a worker takes at a time.
+    fn most(&self) -> usize {
+        (BAND / (self.pitch * size_of::<T>())).max(1)
+    }
+
+    /// The box's own rows in spans for workers who read them.
+    pub(crate) fn spans(&self) -> impl Iterator<Item = Span> {
+        let ([x, y0, z0], [_, y1, z1]) = (self.region.begin, self.region.end);
+        (z0..z1).flat_map(move |z| {
+            (y0..y1).step_by(self.most()).map(move |y| {
+                let rows = (y1 - y).min(self.most() as u64);
+                let home = self.cells.home(self.cell(x, y + rows / 2, z));
+                Span { home, start: [x, y, z], rows }
+            })
+        })
+    }
+
     /// The box's own rows for which `choose((y, z))`, in bands for workers. Neighbouring chosen rows of one plane share a band.
     pub(crate) fn bands(&mut self, ghosts: [usize; 3], choose: impl Fn([u64; 2]) -> bool) -> Vec<Band<'_, T>> {
-        let (region, pitch) = (self.region.clone(), self.pitch);
-        let most = (BAND / (pitch * size_of::<T>())).max(1);
+        let (region, pitch, most) = (self.region.clone(), self.pitch, self.most());
         let rows = region.len(1) as usize + 2 * ghosts[1];
         let mut bands: Vec<Band<'_, T>> = Vec::new();
-        let planes = self.cells.chunks_mut(rows * pitch).skip(ghosts[2]);
-        for (z, mut plane) in (region.begin[2]..region.end[2]).zip(planes) {
+        let (homes, cells) = self.cells.homes_and_values();
+        let planes = cells.chunks_mut(rows * pitch).enumerate().skip(ghosts[2]);
+        for (z, (before, mut plane)) in (region.begin[2]..region.end[2]).zip(planes) {
             let mut at = 0; // rows of the plane that are split off already
             let mut y = region.begin[1];
             while y < region.end[1] {
@@ -115,7 +149,15 @@ impl<T: Cell> Block<T> {
                     let (mine, rest) = rest.split_at_mut(count * pitch);
                     (plane, at) = (rest, first + count);
                     let start = [region.begin[0], y, z];
-                    bands.push(Band { start, len: region.len(0) as usize, ghosts: ghosts[0], pitch, cells: mine });
+                    let home = homes.home((before * rows + first + count / 2) * pitch * size_of::<T>());
+                    bands.push(Band {
+                        home,
+                        start,
+                        len: region.len(0) as usize,
+                        ghosts: ghosts[0],
+                        pitch,
+                        cells: mine,
+                    });
                 }
                 y += count.max(1) as u64;
             }
@@ -131,8 +173,26 @@ fn padded<T>(cells: usize) -> Option<usize> {
     if (pitch * size_of::<T>()).is_multiple_of(1024) { pitch.checked_add(line) } else { Some(pitch) }
 }
 
+/// Some neighbouring rows of one plane of a box, to be read by one worker.
+pub(crate) struct Span {
+    /// The domain that has the middle one.
+    pub home: usize,
+    start: [u64; 3],
+    rows: u64,
+}
+
+impl Span {
+    /// The first cell of each row.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = [u64; 3]> + use<> {
+        let [x, y, z] = self.start;
+        (y..y + self.rows).map(move |y| [x, y, z])
+    }
+}
+
 /// Some neighbouring rows of one plane of a box, to be written by one worker.
 pub(crate) struct Band<'f, T> {
+    /// The domain that has the middle one.
+    pub home: usize,
     start: [u64; 3],
     len: usize,
     ghosts: usize,
@@ -146,6 +206,48 @@ impl<T> Band<'_, T> {
         let [x, y, z] = self.start;
         for (y, row) in (y..).zip(self.cells.chunks_mut(self.pitch)) {
             f([x, y, z], &mut row[self.ghosts..self.ghosts + self.len]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::World;
+    use physalia_topology::PlanDomain;
+
+    /// A pool of so many domains.
+    fn pool(domains: usize) -> Arc<Pool> {
+        let mut plan = World::alone().plan().clone();
+        let worker = plan.workers[0].clone();
+        plan.workers = (0..domains).map(|domain| physalia_topology::Worker { domain, ..worker.clone() }).collect();
+        plan.domains = vec![PlanDomain { ..plan.domains[0].clone() }; domains];
+        Arc::new(Pool::new(&plan, World::alone().abort_flag()).unwrap())
+    }
+
+    /// Who writes rows, who reads them and who adds them up have the same homes, and those are where the memory is.
+    #[test]
+    fn rows_have_the_home_of_their_memory() {
+        for (domains, len) in
+            [(1, [700u64, 50, 40]), (2, [700, 50, 40]), (3, [700, 50, 40]), (2, [5, 4, 3]), (4, [9000, 7, 1])]
+        {
+            let region = Region { begin: [0, 3, 2], end: [len[0], 3 + len[1], 2 + len[2]] };
+            let ghosts = [1, 1, 2];
+            let mut block = Block::<f32>::new(0, region.clone(), ghosts, &pool(domains)).unwrap();
+            let read: Vec<(usize, Vec<[u64; 3]>)> = block.spans().map(|s| (s.home, s.rows().collect())).collect();
+            assert!(read.iter().flat_map(|(_, rows)| rows).copied().eq(region.rows()));
+            for (home, rows) in &read {
+                let [x, y, z] = rows[rows.len() / 2];
+                assert_eq!(*home, block.cells.home(block.cell(x, y, z)));
+            }
+            let cuts = block.cuts(read.len(), |i| read[i].1[read[i].1.len() / 2]);
+            assert!((0..read.len()).all(|i| (cuts[read[i].0]..cuts[read[i].0 + 1]).contains(&i)), "{cuts:?}");
+            let homes: Vec<usize> = read.iter().map(|(home, _)| *home).collect();
+            assert!(homes.is_sorted());
+            let bytes = block.cells.len() * size_of::<f32>();
+            assert!(bytes < (4 << 20) * domains || (0..domains).all(|d| homes.contains(&d)), "{homes:?}");
+            let written: Vec<usize> = block.bands(ghosts, |_| true).iter().map(|band| band.home).collect();
+            assert_eq!(written, homes);
         }
     }
 }

@@ -97,31 +97,45 @@ impl<T: Cell, const D: usize> Field<T, D> {
         print: Print,
         run: impl Fn(usize, &Block<T>, [u64; 3], usize) -> f64 + Sync,
     ) -> Result<f64, Abort> {
-        // Workers take *batches*: one run of a long row, or short rows that make about a block of cells. `ends[b]` counts those of
-        // the boxes up to b.
+        // Workers take *batches*: one run of a long row, or short rows that make about a block of cells.
         let batches = |block: &Block<T>| {
             let [nx, ny, nz] = [0, 1, 2].map(|a| block.region.len(a));
             let (runs, rows) = (nx.div_ceil(BLOCK), (BLOCK / nx).max(1));
             (runs, rows, ny, (ny * nz).div_ceil(rows) * runs)
         };
-        let ends: Vec<u64> = self
-            .blocks
-            .iter()
-            .scan(0, |end, block| {
-                *end += batches(block).3;
-                Some(*end)
+        // A batch's first row, and its cells' place in that.
+        let place = |block: &Block<T>, batch: u64| {
+            let (runs, rows, ..) = batches(block);
+            (batch / runs * rows, batch % runs * BLOCK)
+        };
+        let cell = |block: &Block<T>, row: u64, x: u64| {
+            let ([x0, y0, z0], ny) = (block.region.begin, block.region.len(1));
+            [x0 + x, y0 + row % ny, z0 + row / ny]
+        };
+        // They are counted domain by domain: a *stretch* is those of one box that are at home in one domain.
+        let cuts_of = |block: &Block<T>| {
+            block.cuts(batches(block).3 as usize, |batch| {
+                let (row, x) = place(block, batch as u64);
+                cell(block, row, x)
             })
-            .collect();
-        let parts = blocks::over(world, 0..ends.last().copied().unwrap_or(0), A::default, |total, batch| {
-            let b = ends.partition_point(|&end| end <= batch);
+        };
+        let cuts_in: Vec<Vec<usize>> = self.blocks.iter().map(cuts_of).collect();
+        let (mut stretches, mut cuts, mut count) = (Vec::new(), vec![0], 0);
+        for d in 0..world.pool().domains() {
+            for (b, cuts) in cuts_in.iter().enumerate() {
+                stretches.push((b, count, cuts[d] as u64));
+                count += (cuts[d + 1] - cuts[d]) as u64;
+            }
+            cuts.push(count);
+        }
+        let parts = blocks::over_at(world, &cuts, A::default, |total, number| {
+            let (b, before, batch) = stretches[stretches.partition_point(|s| s.1 <= number) - 1];
             let block = &self.blocks[b];
-            let (runs, rows, ny, count) = batches(block);
-            let batch = batch - (ends[b] - count);
-            let (first, x) = (batch / runs * rows, batch % runs * BLOCK);
+            let (row, x) = place(block, batch + (number - before));
+            let (_, rows, ny, _) = batches(block);
             let len = BLOCK.min(block.region.len(0) - x) as usize;
-            let [x0, y0, z0] = block.region.begin;
-            for row in first..(ny * block.region.len(2)).min(first + rows) {
-                total.add(run(b, block, [x0 + x, y0 + row % ny, z0 + row / ny], len));
+            for row in row..(ny * block.region.len(2)).min(row + rows) {
+                total.add(run(b, block, cell(block, row, x), len));
             }
         });
         across(world, print, parts)

@@ -3,6 +3,7 @@
 use super::Field;
 use super::cell::Cell;
 use super::storage::{Band, Block};
+use crate::memory::each_at_home;
 
 /// Which rows a sweep computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +56,7 @@ impl<'f, T: Cell> Rows<'f, T> {
 }
 
 /// Computes rows of `dst` from `src` by `kernel(rows, result)`, on this rank's workers; between rows communication
-/// progresses. Local. Each cell's value must depend on the source alone, not on where rows or boxes are cut.
+/// progresses. Rows go to workers of the domain that has their memory first. Local. Each cell's value must depend on the source alone, not on where rows or boxes are cut.
 ///
 /// # Panics
 /// If the fields lie on different boxes, or as `kernel` does.
@@ -86,7 +87,12 @@ pub fn sweep<T: Cell, const D: usize>(
         });
         items.extend(bands.into_iter().map(|band| (from, band)));
     }
-    pool.each(items, |_, (block, band)| {
-        band.each_row(|start, row| kernel(Rows { block, start, halo }, row));
-    });
+    each_at_home(
+        &pool,
+        items,
+        |(_, band)| band.home,
+        |(block, band)| {
+            band.each_row(|start, row| kernel(Rows { block, start, halo }, row));
+        },
+    );
 }
