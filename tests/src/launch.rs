@@ -11,11 +11,17 @@ pub fn most_ranks() -> u32 {
     std::env::var("PHYSALIA_TEST_RANKS").ok().and_then(|text| text.parse().ok()).unwrap_or(8)
 }
 
-/// The launcher, without a number of ranks.
-pub fn launcher() -> Command {
+/// The launcher, with nothing said of how many ranks or where.
+pub fn bare() -> Command {
     let mut command = Command::new(std::env::var_os("PHYSALIA_TEST_MPIRUN").unwrap_or("mpirun".into()));
     // As root in a container, and with more ranks than cores, Open MPI wants to be told that this is meant: 4 and 5.
     command.envs([("OMPI_ALLOW_RUN_AS_ROOT", "1"), ("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1")]);
+    command
+}
+
+/// The launcher for ranks that are not bound, without a number of them.
+pub fn launcher() -> Command {
+    let mut command = bare();
     command.env("OMPI_MCA_rmaps_base_oversubscribe", "1");
     command.env("PRTE_MCA_rmaps_default_mapping_policy", ":oversubscribe");
     command.args(["--bind-to", "none"]);

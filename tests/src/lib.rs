@@ -9,6 +9,7 @@ pub mod bits;
 pub mod bodies;
 pub mod clock;
 pub mod dice;
+pub mod guest;
 pub mod launch;
 pub mod mutants;
 pub mod oracle;
@@ -58,8 +59,20 @@ pub(crate) use well;
 
 /// Says that a test was skipped, and why, also where the test runner keeps the output of tests that pass.
 pub fn skipped(what: &str, why: &str) {
+    tell(&format!("skipped: {what}: {why}\n"));
+}
+
+/// Writes to stderr, also where the test runner keeps the output of tests that pass.
+pub fn tell(text: &str) {
     use std::io::Write;
-    std::io::stderr().write_all(format!("skipped: {what}: {why}\n").as_bytes()).ok();
+    std::io::stderr().write_all(text.as_bytes()).ok();
+}
+
+/// The command `physalia`, built with the same features: it lies beside this binary of this crate. `PHYSALIA_TEST_PROGRAM` is
+/// another one.
+pub fn program(binary: &str) -> Option<std::path::PathBuf> {
+    let beside = || std::path::Path::new(binary).with_file_name("physalia");
+    Some(std::env::var_os("PHYSALIA_TEST_PROGRAM").map_or_else(beside, Into::into)).filter(|path| path.exists())
 }
 
 /// Checks how a body that does not end well has ended.

@@ -2,7 +2,7 @@
 //! Slurm and munge; skipped with the reason where something is missing.
 #![cfg(feature = "mpi")]
 
-use physalia_tests::{End, all, check_bad_end, clock, skipped};
+use physalia_tests::{End, all, check_bad_end, clock, program, skipped};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -91,7 +91,9 @@ fn a_rank_is_killed_and_srun_waits(cluster: &Cluster) {
 
 /// `heat.sbatch` and `kmers.sbatch` with both launchers.
 fn batch_scripts(cluster: &Cluster) {
-    let Some(program) = program() else { return skipped("batch scripts", "the command `physalia` is not built") };
+    let Some(program) = program(env!("CARGO_BIN_EXE_bodies")) else {
+        return skipped("batch scripts", "the command `physalia` is not built");
+    };
     let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../slurm");
     let work = cluster.folder.path().join("work");
     std::fs::create_dir(&work).unwrap();
@@ -127,9 +129,4 @@ fn batch_scripts(cluster: &Cluster) {
         assert_eq!(kmers["kmers"], 47);
     }
     assert_eq!(hashes[0], hashes[1]);
-}
-
-/// The command `physalia`, built with the same features: it lies beside the binary of this crate.
-fn program() -> Option<PathBuf> {
-    Some(Path::new(env!("CARGO_BIN_EXE_bodies")).with_file_name("physalia")).filter(|p| p.exists())
 }
