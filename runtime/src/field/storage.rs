@@ -221,8 +221,9 @@ mod tests {
         let mut plan = World::alone().plan().clone();
         let worker = plan.workers[0].clone();
         plan.workers = (0..domains).map(|domain| physalia_topology::Worker { domain, ..worker.clone() }).collect();
+        plan.pinned = true; // else workers are of no domain
         plan.domains = vec![PlanDomain { ..plan.domains[0].clone() }; domains];
-        Arc::new(Pool::new(&plan, World::alone().abort_flag()).unwrap())
+        Arc::new(Pool::new(&plan, crate::pool::Idle::Auto, World::alone().abort_flag()).unwrap())
     }
 
     /// Who writes rows, who reads them and who adds them up have the same homes, and those are where the memory is.

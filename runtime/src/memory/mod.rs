@@ -141,7 +141,7 @@ impl<T: Plain + Pod> NumaVec<T> {
 
     /// Each domain has its part; nothing is touched yet.
     fn divided(pool: &Arc<Pool>, len: usize) -> io::Result<NumaVec<T>> {
-        let workers: Vec<usize> = (0..pool.domains()).map(|d| pool.workers_of(d)).collect();
+        let workers: Vec<usize> = (0..pool.domains()).map(|d| pool.workers_of(d).len()).collect();
         NumaVec::lazy(pool, len, |bytes| Homes::new(bytes, &workers, page_bytes()))
     }
 
@@ -279,8 +279,9 @@ mod tests {
         let worker = |domain| physalia_topology::Worker { domain, ..plan.workers[0].clone() };
         let domains = (0..workers.len()).map(domain).collect();
         plan.workers = workers.iter().enumerate().flat_map(|(d, &n)| (0..n).map(move |_| worker(d))).collect();
+        plan.pinned = true; // else workers are of no domain
         plan.domains = domains;
-        Arc::new(Pool::new(&plan, Comm::alone().abort_flag()).unwrap())
+        Arc::new(Pool::new(&plan, crate::pool::Idle::Auto, Comm::alone().abort_flag()).unwrap())
     }
 
     fn present<T: Plain + Pod>(vec: &NumaVec<T>) -> Option<Locality> {

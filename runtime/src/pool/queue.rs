@@ -1,7 +1,8 @@
 //! A worker's queue: a range of neighbouring chunks in one word. Its owner takes from the front, thieves from the back.
 //!
 //! One compare-and-swap decides, and the word is all there is to know of the queue: that it may meanwhile have had other values
-//! and come back to the same one (ABA) does no harm.
+//! and come back to the same one (ABA) does no harm. Nothing else rests on its order: what is in the chunks was written before the
+//! loop began, and is read by others when it has ended.
 
 use super::sync::{AtomicU64, Ordering};
 use std::ops::Range;
@@ -30,7 +31,7 @@ impl Queue {
     /// Puts a range into an empty queue. Only its owner does, or whoever starts a loop, before it starts.
     pub(super) fn put(&self, range: Range<u32>) {
         debug_assert!(self.waiting().is_empty(), "a queue that is not empty");
-        self.0.store(word(&range), Ordering::Release);
+        self.0.store(word(&range), Ordering::Relaxed);
     }
 
     /// Up to so many chunks from the front, and how many wait behind them.
@@ -58,8 +59,7 @@ impl Queue {
                 return None;
             }
             let (taken, rest) = cut(all);
-            // Acquire: who has put the range may have written what is in it.
-            match self.0.compare_exchange_weak(old, word(&rest), Ordering::AcqRel, Ordering::Relaxed) {
+            match self.0.compare_exchange_weak(old, word(&rest), Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) => return Some((taken, rest.len() as u32)),
                 Err(now) => old = now,
             }
