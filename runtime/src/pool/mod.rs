@@ -25,6 +25,8 @@ mod steal;
 mod sync;
 #[allow(unsafe_code)]
 mod team;
+#[cfg(all(test, not(loom)))]
+mod tests;
 
 use crew::Crew;
 use feed::Loop;
