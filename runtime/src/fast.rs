@@ -19,8 +19,7 @@
 
 use crate::World;
 use crate::field::{Cell, Field};
-use crate::lanes;
-use crate::par::Map;
+use crate::par::{Map, block_of};
 use crate::total::{Loose, Total, across, norm};
 use crate::vector::{One, Real, Two, loose, same_length, square};
 use physalia_collectives::Abort;
@@ -64,10 +63,11 @@ impl<V: Real, F: Fn(u64) -> V + Sync> Fast<Map<'_, F>> {
     #[track_caller]
     pub fn sum(self) -> Result<V, Abort> {
         let Map { par, f } = self.0;
-        let f = &f;
+        let f = |i| f(i).wide();
         let print = par.print::<V>("par sum, fast", Location::caller());
+        let few = par.few();
         let parts = par.over_blocks(Loose::default, |total, _, indices| {
-            total.add(lanes::sum(indices, |i| f(i).wide()));
+            total.add(block_of(indices, few, &f).total());
         });
         Ok(V::nearest(across(par.world, print, parts)?))
     }

@@ -11,7 +11,7 @@ pub(crate) const LANES: usize = 8;
 
 /// A block's sum on the way: its lanes, and which of them is next.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Lanes {
+pub struct Lanes {
     pub(crate) sums: [f64; LANES],
     pub(crate) next: usize,
 }
@@ -51,6 +51,25 @@ impl Lanes {
         a_rest.iter().zip(b_rest).for_each(|(&a, &b)| self.add_one(term(a, b)));
     }
 
+    /// Terms that are computed from their index, after those that came before.
+    #[inline(always)]
+    pub(crate) fn add_indices(&mut self, indices: Range<u64>, term: impl Fn(u64) -> f64) {
+        let Range { start: mut i, end } = indices;
+        while self.next != 0 && i < end {
+            self.add_one(term(i));
+            i += 1;
+        }
+        let mut sums = self.sums; // by itself: in registers, whatever becomes of `self`
+        while i < end.saturating_sub(LANES as u64 - 1) {
+            for (lane, k) in sums.iter_mut().zip(0..) {
+                *lane += term(i + k);
+            }
+            i += LANES as u64;
+        }
+        self.sums = sums;
+        (i..end).for_each(|i| self.add_one(term(i)));
+    }
+
     fn before_lane_0(&self) -> usize {
         (LANES - self.next) % LANES
     }
@@ -69,18 +88,10 @@ impl Lanes {
 }
 
 /// The sum of one block of terms that are computed from their index.
-#[inline(always)]
+#[cfg(test)]
 pub(crate) fn sum(indices: Range<u64>, term: impl Fn(u64) -> f64) -> f64 {
-    let mut sums = [0.0; LANES]; // by itself: in registers, whatever becomes of `Lanes`
-    let Range { start: mut i, end } = indices;
-    while i < end.saturating_sub(LANES as u64 - 1) {
-        for (lane, k) in sums.iter_mut().zip(0..) {
-            *lane += term(i + k);
-        }
-        i += LANES as u64;
-    }
-    let mut lanes = Lanes { sums, next: 0 };
-    (i..end).for_each(|i| lanes.add_one(term(i)));
+    let mut lanes = Lanes::default();
+    lanes.add_indices(indices, term);
     lanes.total()
 }
 
@@ -108,6 +119,10 @@ mod tests {
                 two.add_pairs(left, left, |v, _| v);
                 two.add_pairs(right, right, |_, v| v);
                 assert_eq!((one.total().to_bits(), one), (plain[0].to_bits(), two));
+                let mut indices = Lanes::default();
+                indices.add_indices(0..cut as u64, value);
+                indices.add_indices(cut as u64..count, value);
+                assert_eq!(indices, one);
             }
         }
     }

@@ -24,6 +24,7 @@
 #![deny(unsafe_code)] // but in `pool::team`
 
 mod blocks;
+mod dear;
 pub mod exact;
 pub mod fast;
 pub mod field;

@@ -16,8 +16,9 @@
 
 use crate::blocks;
 pub use crate::blocks::BLOCK;
+use crate::dear;
 use crate::exact::Exact;
-use crate::lanes;
+use crate::lanes::Lanes;
 use crate::tree::{Node, Nodes};
 use crate::world::World;
 use physalia_collectives::Abort;
@@ -28,11 +29,15 @@ use std::ops::Range;
 use std::panic::Location;
 
 /// What `sum` can add: in a fixed order inside a block, and exactly across blocks.
-pub trait Summable: Copy + 'static {
+pub trait Summable: Copy + Send + 'static {
     /// An exact sum of blocks; commutes.
     type Total: Default + Send;
-    /// One more block: the values of these indices.
-    fn gather(total: &mut Self::Total, indices: Range<u64>, value: impl Fn(u64) -> Self);
+    /// The sum of a block on the way.
+    type Block: Default;
+    /// The values of these indices, after those that came before.
+    fn add(block: &mut Self::Block, indices: Range<u64>, value: impl Fn(u64) -> Self);
+    /// One more block.
+    fn gather(total: &mut Self::Total, block: Self::Block);
     /// Two totals together.
     fn merge(total: &mut Self::Total, other: &Self::Total);
     /// The bytes that travel.
@@ -46,8 +51,13 @@ pub trait Summable: Copy + 'static {
 macro_rules! float {
     ($($t:ty)*) => { $(impl Summable for $t {
         type Total = Exact;
-        fn gather(total: &mut Exact, indices: Range<u64>, value: impl Fn(u64) -> $t) {
-            total.add(lanes::sum(indices, |i| f64::from(value(i))));
+        type Block = Lanes;
+        #[inline(always)]
+        fn add(block: &mut Lanes, indices: Range<u64>, value: impl Fn(u64) -> $t) {
+            block.add_indices(indices, |i| f64::from(value(i)));
+        }
+        fn gather(total: &mut Exact, block: Lanes) {
+            total.add(block.total());
         }
         fn merge(total: &mut Exact, other: &Exact) {
             total.merge(other);
@@ -68,8 +78,13 @@ float!(f32 f64);
 macro_rules! integer {
     ($wide:ty: $($t:ty)*) => { $(impl Summable for $t {
         type Total = $wide; // 2^64 values of 64 bits fit, so an overflow does not depend on the order either
-        fn gather(total: &mut $wide, indices: Range<u64>, value: impl Fn(u64) -> $t) {
-            *total += indices.fold(0, |sum: $wide, i| sum + <$wide>::from(value(i)));
+        type Block = $wide;
+        #[inline(always)]
+        fn add(block: &mut $wide, indices: Range<u64>, value: impl Fn(u64) -> $t) {
+            *block = indices.fold(*block, |sum: $wide, i| sum + <$wide>::from(value(i)));
+        }
+        fn gather(total: &mut $wide, block: $wide) {
+            *total += block;
         }
         fn merge(total: &mut $wide, other: &$wide) {
             *total += other;
@@ -129,12 +144,32 @@ impl<'w> Par<'w> {
     #[track_caller]
     pub fn for_each(self, f: impl Fn(u64) + Sync) -> Result<(), Abort> {
         let print = self.print::<()>("par for_each", Location::caller());
-        self.over_blocks(|| (), |(), _, indices| indices.for_each(&f));
+        let few = self.few();
+        self.over_blocks(
+            || (),
+            |(), _, indices| {
+                let serially = |(): &mut (), piece: Range<u64>| piece.for_each(&f);
+                dear::in_pieces(&mut (), indices, few, serially, |(), rest, worth| drop(dear::values(rest, worth, &f)));
+            },
+        );
         self.world.merge_parts(print, vec![], |_, _| (), |_| vec![]).map(drop)
     }
 
     pub(crate) fn print<V>(&self, op: &'static str, at: &'static Location<'static>) -> Print {
         Print::new::<V>(op, [self.range.start, self.range.end], at)
+    }
+
+    /// This rank's blocks.
+    fn my_blocks(&self) -> Range<u64> {
+        let first = self.range.start / BLOCK;
+        let blocks = first..self.range.end.div_ceil(BLOCK).max(first);
+        blocks::share(blocks, self.world.rank().into(), self.world.size().into())
+    }
+
+    /// Whether this rank has few blocks, so that one of dear values may hold up all; see [`dear`].
+    pub(crate) fn few(&self) -> bool {
+        let mine = self.my_blocks();
+        dear::few(mine.end - mine.start, self.world.threads())
     }
 
     /// Calls `block` for each of this rank's blocks, with its number and its indices, on the workers; each worker has a
@@ -145,13 +180,21 @@ impl<'w> Par<'w> {
         block: impl Fn(&mut S, u64, Range<u64>) + Sync,
     ) -> Vec<S> {
         let Range { start, end } = self.range;
-        let first = start / BLOCK;
-        let blocks = first..end.div_ceil(BLOCK).max(first);
-        let mine = blocks::share(blocks, self.world.rank().into(), self.world.size().into());
-        blocks::over(self.world, mine, state, |state, b| {
+        blocks::over(self.world, self.my_blocks(), state, |state, b| {
             block(state, b, start.max(b * BLOCK)..end.min((b + 1).saturating_mul(BLOCK)));
         })
     }
+}
+
+/// A block's values, added in their order.
+pub(crate) fn block_of<V: Summable>(indices: Range<u64>, few: bool, f: &(impl Fn(u64) -> V + Sync)) -> V::Block {
+    let mut block = V::Block::default();
+    let serially = |block: &mut V::Block, piece: Range<u64>| V::add(block, piece, f);
+    dear::in_pieces(&mut block, indices, few, serially, |block, rest, worth| {
+        let values = dear::values(rest, worth, f);
+        V::add(block, 0..values.len() as u64, |i| values[i as usize]);
+    });
+    block
 }
 
 impl<V: Summable, F: Fn(u64) -> V + Sync> Map<'_, F> {
@@ -167,9 +210,9 @@ impl<V: Summable, F: Fn(u64) -> V + Sync> Map<'_, F> {
     #[track_caller]
     pub fn sum(self) -> Result<V, Abort> {
         let print = self.par.print::<V>("par sum", Location::caller());
-        let f = &self.f;
+        let (f, few) = (&self.f, self.par.few());
         let totals = self.par.over_blocks(V::Total::default, |total, _, indices| {
-            V::gather(total, indices, f);
+            V::gather(total, block_of(indices, few, f));
         });
         let mine = totals.iter().fold(V::Total::default(), |mut sum, t| {
             V::merge(&mut sum, t);
@@ -203,9 +246,17 @@ where
     #[track_caller]
     pub fn reduce(self, identity: V, op: impl Fn(V, V) -> V + Sync) -> Result<V, Abort> {
         let at = Location::caller();
-        let (f, op) = (&self.f, &op);
+        let (f, op, few) = (&self.f, &op, self.par.few());
         let parts = self.par.over_blocks(Vec::new, |done: &mut Vec<Nodes<V>>, block, indices| {
-            let Some(value) = indices.map(f).reduce(op) else { return };
+            let mut value = None;
+            let fold = |value: &mut Option<V>, more: &mut dyn Iterator<Item = V>| {
+                *value = value.take().into_iter().chain(more).reduce(op);
+            };
+            let serially = |value: &mut Option<V>, piece: Range<u64>| fold(value, &mut piece.map(f));
+            dear::in_pieces(&mut value, indices, few, serially, |value, rest, worth| {
+                fold(value, &mut dear::values(rest, worth, f).into_iter());
+            });
+            let Some(value) = value else { return };
             let node = Node { level: 0, index: block, value };
             match done.last_mut().filter(|nodes| nodes.end() == block) {
                 Some(nodes) => nodes.push(node, op),
