@@ -3,7 +3,7 @@
 //!
 //! Which of the two, is decided from the environment: a launcher's variables mean MPI, if the program was built with it.
 
-use crate::world::World;
+use crate::world::{World, clash};
 use physalia_collectives::exit::{Alive, leave, say};
 use physalia_collectives::failure::{host, install_panic_hook, seat_here};
 #[cfg(feature = "mpi")]
@@ -13,7 +13,8 @@ use physalia_collectives::level::Level;
 use physalia_collectives::stall::Stall;
 use physalia_collectives::{Abort, Cause, Outcome, Schedules};
 use physalia_slurm::Launcher;
-use physalia_topology::{CpuSet, Machine, Wish, sys};
+use physalia_topology::agree::{Placed, check};
+use physalia_topology::{CpuSet, Domains, Layout, Machine, Wish, sys};
 use std::panic::Location;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -22,7 +23,9 @@ use std::time::Duration;
 ///
 /// Under a launcher (mpirun, srun) every process is a rank. Otherwise `PHYSALIA_RANKS` ranks (1) run in this process.
 /// `PHYSALIA_THREADS` is the number of workers of each rank (all cores that a rank may use), `PHYSALIA_PIN=off` leaves them
-/// unpinned. A wait of 60 s is told on stderr, with who waits where; `PHYSALIA_STALL=10` does so after 10 s, and
+/// unpinned. A worker has a core, or with `PHYSALIA_SMT=on` a hardware thread. Workers take work from others of their domain
+/// first: a NUMA node, or with `PHYSALIA_DOMAINS=l3` the cores that share a cache; `PHYSALIA_DOMAINS=one` makes no difference
+/// between near and far. A wait of 60 s is told on stderr, with who waits where; `PHYSALIA_STALL=10` does so after 10 s, and
 /// `PHYSALIA_STALL=600:kill` ends the job then. (What is proved never to end is ended without being asked.)
 /// Between processes it is told, and the death of one is noticed, over connections of the runtime's own, which do not need MPI
 /// to make progress: Unix sockets on a host, and one TCP port of rank 0 between hosts, on the address that
@@ -108,8 +111,20 @@ impl Launch {
             None | Some("on" | "off") => Ok(()),
             Some(other) => Err(format!("PHYSALIA_WATCH={other}: `on` or `off` is wanted")),
         };
-        let wish = number("PHYSALIA_THREADS")
-            .and_then(|threads| Ok(Wish { threads: threads.map(|n| n as usize), pin: pin?, ..Wish::default() }));
+        let smt = match var("PHYSALIA_SMT").as_deref() {
+            None | Some("off") => Ok(false),
+            Some("on") => Ok(true),
+            Some(other) => Err(format!("PHYSALIA_SMT={other}: `on` or `off` is wanted")),
+        };
+        let domains = match var("PHYSALIA_DOMAINS").as_deref() {
+            None | Some("numa") => Ok(Domains::Numa),
+            Some("l3") => Ok(Domains::L3),
+            Some("one") => Ok(Domains::One),
+            Some(other) => Err(format!("PHYSALIA_DOMAINS={other}: `numa`, `l3` or `one` is wanted")),
+        };
+        let wish = number("PHYSALIA_THREADS").and_then(|threads| {
+            Ok(Wish { threads: threads.map(|n| n as usize), pin: pin?, smt: smt?, domains: domains? })
+        });
         let stall = var("PHYSALIA_STALL")
             .map_or(Ok(Stall::default()), |text| Stall::parse(&text).map_err(|why| format!("PHYSALIA_STALL={why}")));
         let schedules = var("PHYSALIA_SCHEDULE").map_or(Ok(()), |text| {
@@ -189,17 +204,16 @@ fn in_process<T: Send>(
     body: &(impl Fn(&mut World) -> Outcome<T> + Sync),
     at: &'static Location<'static>,
 ) -> Result<Vec<T>, Abort> {
-    // One plan tells whether ranks and their workers have cores of their own.
-    let roomy = physalia_topology::plan(machine, mask, size, 0, wish).pinned;
+    let (layout, roomy) = lay_out(machine, mask, size, wish)?;
     let job = Threads::new(size, roomy, stall, level);
     let values = std::thread::scope(|scope| {
         let start = |rank| {
-            let mine = job.clone();
+            let (mine, layout) = (job.clone(), &layout);
             let main = move || {
                 let value = {
                     let _alive = Alive::new(rank);
                     let keeper = mine.keeper(rank);
-                    keeper.lead(|comm| body(&mut World::in_process(comm, machine, mask, wish)?), at)
+                    keeper.lead(|comm| body(&mut World::in_process(comm, machine, mask, wish, layout)?), at)
                 };
                 mine.rank_ended(rank);
                 value
@@ -220,6 +234,18 @@ fn in_process<T: Send>(
     });
     // All ranks end for the job's cause, so one is as good as another.
     values.into_iter().collect()
+}
+
+/// What the plans of a process's ranks are together, and whether ranks and their workers have cores of their own.
+fn lay_out(machine: &Machine, mask: &CpuSet, size: u32, wish: &Wish) -> Result<(Layout, bool), Abort> {
+    let plan = |rank| physalia_topology::plan(machine, mask, size, rank, wish);
+    let placed = |rank| Placed::of(host(), &plan(rank));
+    // More ranks than processors have nothing pinned, and are all alike.
+    let placed: Vec<Placed> = match size as usize > mask.len() {
+        true => vec![placed(0); size as usize],
+        false => (0..size).map(placed).collect(),
+    };
+    Ok((check(&placed).map_err(clash)?, plan(0).pinned))
 }
 
 /// The one job that a process has at a time under MPI: messages of two would meet.
@@ -294,11 +320,19 @@ mod tests {
         assert_eq!(good.ranks, Ok(Some(3)));
         let wish = good.wish.unwrap();
         assert_eq!((wish.threads, wish.pin), (Some(2), Some(false)));
+        assert_eq!((wish.smt, wish.domains), (false, Domains::Numa));
+        for (text, domains) in [("numa", Domains::Numa), ("l3", Domains::L3), ("one", Domains::One)] {
+            let wish = launch(&[("PHYSALIA_DOMAINS", text), ("PHYSALIA_SMT", "on")]).wish.unwrap();
+            assert_eq!((wish.domains, wish.smt), (domains, true));
+        }
+        assert!(!launch(&[("PHYSALIA_SMT", "off")]).wish.unwrap().smt);
         for (name, value) in [
             ("PHYSALIA_RANKS", "0"),
             ("PHYSALIA_RANKS", "x"),
             ("PHYSALIA_THREADS", "-1"),
             ("PHYSALIA_PIN", "1"),
+            ("PHYSALIA_SMT", "2"),
+            ("PHYSALIA_DOMAINS", "node"),
             ("PHYSALIA_STALL", "soon"),
             ("PHYSALIA_SCHEDULE", "all_reduce:round"),
             ("PHYSALIA_CHECK", "full:x"),

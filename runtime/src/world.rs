@@ -5,10 +5,11 @@ use crate::par::Par;
 use crate::phase::{Phase, Phases};
 use crate::pool::{Idle, Pool};
 use crate::progress::Progress;
+use physalia_collectives::{Abort, Cause};
 use physalia_collectives::{Comm, Outcome, Overlap, overlap_on};
-use physalia_topology::{CpuSet, Machine, Plan, Wish};
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use physalia_topology::agree::{Claim, Clash, Placed, agree, check};
+use physalia_topology::{CpuSet, Layout, Machine, Plan, Wish, plan_share};
+use serde::{Serialize, de::DeserializeOwned};
 use std::ops::{Deref, DerefMut, Range};
 use std::panic::Location;
 use std::rc::Rc;
@@ -26,14 +27,8 @@ pub struct World {
 pub(crate) struct Place {
     plan: Plan,
     host: String,
-    hosts: u32,
-}
-
-/// What each rank tells the others about where it is.
-#[derive(Serialize, Deserialize, PartialEq)]
-struct Whereabouts {
-    host: String,
-    mask: String,
+    layout: Layout,
+    notes: Vec<String>,
 }
 
 impl std::fmt::Debug for World {
@@ -56,55 +51,45 @@ impl World {
         let machine = Machine::flat(1);
         let plan =
             physalia_topology::plan(&machine, &machine.mask(), 1, 0, &Wish { threads: Some(1), ..Wish::default() });
-        World::new(comm, plan, 1)
+        let ranks = comm.size();
+        let one = [1, 1];
+        let layout = Layout { ranks, hosts: 1, domains: one, workers: one, all_workers: ranks.into() };
+        World::new(comm, plan, layout, Vec::new())
     }
 
-    fn new(comm: Comm, plan: Plan, hosts: u32) -> Outcome<World> {
+    fn new(comm: Comm, plan: Plan, layout: Layout, notes: Vec<String>) -> Outcome<World> {
         let pool = Arc::new(Pool::new(&plan, Idle::Auto, comm.abort_flag())?);
         let host = physalia_collectives::failure::host().into();
-        Ok(World { comm, pool, seat: Rc::new(Place { plan, host, hosts }), phases: Phases::default() })
+        Ok(World { comm, pool, seat: Rc::new(Place { plan, host, layout, notes }), phases: Phases::default() })
     }
 
     /// The world of one of the ranks of this process, which divide what the process may use.
-    pub(crate) fn in_process(comm: Comm, machine: &Machine, mask: &CpuSet, wish: &Wish) -> Outcome<World> {
+    pub(crate) fn in_process(
+        comm: Comm,
+        machine: &Machine,
+        mask: &CpuSet,
+        wish: &Wish,
+        layout: &Layout,
+    ) -> Outcome<World> {
         let plan = physalia_topology::plan(machine, mask, comm.size(), comm.rank(), wish);
-        World::new(comm, plan, 1)
+        World::new(comm, plan, layout.clone(), Vec::new())
     }
 
     /// The world of a process that is a rank: ranks on one host with one mask divide it, disjoint masks are kept as they
-    /// are. Collective.
+    /// are. What is a domain, and how many workers a core has, is as rank 0 is asked, so that all divide alike. Collective:
+    /// each rank tells all what it may use, and then what it has planned.
     #[cfg_attr(not(feature = "mpi"), allow(dead_code))]
     pub(crate) fn of_process(mut comm: Comm, machine: &Machine, mask: &CpuSet, wish: &Wish) -> Outcome<World> {
-        let host = physalia_collectives::failure::host().to_string();
-        let here = Whereabouts { host, mask: mask.to_string() };
-        let mine = postcard::to_stdvec(&here)?;
-        let all = comm.all_gather_v(&mine)?;
-        let all: Vec<Whereabouts> = all.iter().map(postcard::from_bytes).collect::<Result<_, _>>()?;
-        let hosts = all.iter().map(|w| &w.host).collect::<BTreeSet<_>>().len() as u32;
-        let me = comm.rank() as usize;
-        let same = |w: &&Whereabouts| **w == here;
-        let ranks = all.iter().filter(same).count() as u32;
-        let place = all[..me].iter().filter(same).count() as u32;
-        // Masks that overlap without being equal cannot be divided by counting: then nobody is pinned.
-        let overlap = all.iter().any(|w| {
-            w.host == here.host
-                && w.mask != here.mask
-                && w.mask.parse::<CpuSet>().is_ok_and(|m| !m.and(mask).is_empty())
-        });
-        let overlap = comm.all_reduce(u8::from(overlap), physalia_collectives::Max)? == 1;
-        let mut wish = wish.clone();
-        if overlap {
-            wish.pin = Some(false);
-            comm.on_root(|| {
-                log_line(
-                    0,
-                    "the CPU masks of ranks on one host overlap in part, so no worker is pinned; \
-                     start with `mpirun --bind-to none`, or give every rank cores of its own (--map-by slot:PE=N)",
-                );
-            });
-        }
-        let plan = physalia_topology::plan(machine, mask, ranks, place, &wish);
-        World::new(comm, plan, hosts)
+        let host = physalia_collectives::failure::host();
+        let claims = all_tell(&mut comm, &Claim::here(host, machine, mask, wish))?;
+        let agreed = agree(&claims);
+        comm.on_root(|| agreed.warnings.iter().for_each(|warning| log_line(0, warning)));
+        let Wish { smt, domains, .. } = claims[0].wish;
+        let wish = Wish { smt, domains, ..wish.clone() };
+        let plan = plan_share(machine, mask, agreed.shares[comm.rank() as usize], &wish);
+        let placed = all_tell(&mut comm, &Placed::of(host, &plan))?;
+        let layout = check(&placed).map_err(clash)?;
+        World::new(comm, plan, layout, agreed.warnings.into_iter().chain(agreed.notes).collect())
     }
 
     /// The number of this rank's workers, this thread among them. Local.
@@ -129,7 +114,18 @@ impl World {
 
     /// The number of hosts of the job. Local.
     pub fn hosts(&self) -> u32 {
-        self.seat.hosts
+        self.seat.layout.hosts
+    }
+
+    /// How many ranks, domains and workers the whole job has. Local.
+    pub fn layout(&self) -> &Layout {
+        &self.seat.layout
+    }
+
+    /// What the ranks found when they agreed on their cores, with its cure; the same on all ranks. What concerns one rank is
+    /// in its [`plan`](World::plan). Local.
+    pub fn notes(&self) -> &[String] {
+        &self.seat.notes
     }
 
     /// The MPI library, if this program was built with one. Local.
@@ -206,6 +202,19 @@ impl World {
     pub fn log(&self, message: impl std::fmt::Display) {
         log_line(self.rank(), message);
     }
+}
+
+/// What each rank has to tell, on all ranks. Collective.
+#[cfg_attr(not(feature = "mpi"), allow(dead_code))]
+fn all_tell<T: Serialize + DeserializeOwned>(comm: &mut Comm, mine: &T) -> Outcome<Vec<T>> {
+    let all = comm.all_gather_v(&postcard::to_stdvec(mine)?)?;
+    Ok(all.iter().map(postcard::from_bytes).collect::<Result<_, _>>()?)
+}
+
+/// All ranks find it, so all end with it.
+pub(crate) fn clash(clash: Clash) -> Abort {
+    let (rank, host, message) = (clash.ranks[1], clash.host.clone(), clash.to_string());
+    Abort::new(Cause::Agreed { rank, host, message, by_all: true })
 }
 
 impl Deref for World {

@@ -36,16 +36,9 @@ fn conclude(result: Result<(), Abort>) -> ExitCode {
     ExitCode::from(abort.exit_code())
 }
 
-/// `3 ranks × 2 threads on 1 host (threads)`
+/// `3 ranks × 1 domain × 2 workers on 1 host (threads)`
 pub fn layout(world: &World) -> String {
-    let many = |n: u64, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
-    format!(
-        "{} × {} on {} ({})",
-        many(world.size().into(), "rank"),
-        many(world.threads() as u64, "thread"),
-        many(world.hosts().into(), "host"),
-        world.transport()
-    )
+    format!("{} ({})", world.layout(), world.transport())
 }
 
 /// A number with its thousands apart.
