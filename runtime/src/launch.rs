@@ -3,7 +3,8 @@
 //!
 //! Which of the two, is decided from the environment: a launcher's variables mean MPI, if the program was built with it.
 
-use crate::world::{World, clash};
+use crate::pool::Idle;
+use crate::world::{Room, World, clash};
 use physalia_collectives::exit::{Alive, leave, say};
 use physalia_collectives::failure::{host, install_panic_hook, seat_here};
 #[cfg(feature = "mpi")]
@@ -14,7 +15,7 @@ use physalia_collectives::stall::Stall;
 use physalia_collectives::{Abort, Cause, Outcome, Schedules};
 use physalia_slurm::Launcher;
 use physalia_topology::agree::{Placed, check};
-use physalia_topology::{CpuSet, Domains, Layout, Machine, Wish, sys};
+use physalia_topology::{Domains, Layout, Wish, sys};
 use std::panic::Location;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -25,7 +26,8 @@ use std::time::Duration;
 /// `PHYSALIA_THREADS` is the number of workers of each rank (all cores that a rank may use), `PHYSALIA_PIN=off` leaves them
 /// unpinned. A worker has a core, or with `PHYSALIA_SMT=on` a hardware thread. Workers take work from others of their domain
 /// first: a NUMA node, or with `PHYSALIA_DOMAINS=l3` the cores that share a cache; `PHYSALIA_DOMAINS=one` makes no difference
-/// between near and far. A wait of 60 s is told on stderr, with who waits where; `PHYSALIA_STALL=10` does so after 10 s, and
+/// between near and far. Workers that have nothing to do spin for 200 µs and then sleep; `PHYSALIA_IDLE=50` makes that 50 µs, `spin`
+/// for ever, `sleep` nothing. A wait of 60 s is told on stderr, with who waits where; `PHYSALIA_STALL=10` does so after 10 s, and
 /// `PHYSALIA_STALL=600:kill` ends the job then. (What is proved never to end is ended without being asked.)
 /// Between processes it is told, and the death of one is noticed, over connections of the runtime's own, which do not need MPI
 /// to make progress: Unix sockets on a host, and one TCP port of rank 0 between hosts, on the address that
@@ -78,6 +80,7 @@ fn launcher() -> Result<Option<Launcher>, Abort> {
 pub struct Launch {
     ranks: Result<Option<u32>, String>, // a bad environment is reported by `run`, unless `ranks` overrides it
     wish: Result<Wish, String>,
+    idle: Result<Idle, String>,
     stall: Result<Stall, String>,
     check: Result<Level, String>,
     grace: Duration,
@@ -134,7 +137,9 @@ impl Launch {
         let stall = board.and(watch).and(schedules).and(stall);
         let check = var("PHYSALIA_CHECK")
             .map_or(Ok(Level::default()), |text| Level::parse(&text).map_err(|why| format!("PHYSALIA_CHECK={why}")));
-        Launch { ranks: number("PHYSALIA_RANKS"), wish, stall, check, grace: Duration::from_secs(5) }
+        let idle = var("PHYSALIA_IDLE")
+            .map_or(Ok(Idle::Auto), |text| Idle::parse(&text).map_err(|why| format!("PHYSALIA_IDLE={why}")));
+        Launch { ranks: number("PHYSALIA_RANKS"), wish, idle, stall, check, grace: Duration::from_secs(5) }
     }
 
     /// The number of ranks. Under a launcher it must be the number that was started.
@@ -168,29 +173,25 @@ impl Launch {
         assert!(seat_here().is_none(), "run inside a rank");
         let at = Location::caller();
         let wanted = self.ranks.clone().map_err(usage)?;
-        let wish = self.wish.clone().map_err(usage)?;
+        let (wish, idle) = (self.wish.clone().map_err(usage)?, self.idle.clone().map_err(usage)?);
         let stall = self.stall.clone().map_err(usage)?;
         let level = self.check.clone().map_err(usage)?;
         install_panic_hook();
         let machine = physalia_topology::probe();
         let mask = sys::affinity().unwrap_or_else(|_| machine.mask());
+        let room = Room { machine: &machine, mask: &mask, wish: &wish, idle };
         match launcher()? {
             #[cfg(feature = "mpi")]
-            Some(launcher) => by_launcher(
-                &launcher,
-                wanted,
-                (stall, level),
-                &body,
-                |comm| World::of_process(comm, &machine, &mask, &wish),
-                at,
-            ),
+            Some(launcher) => {
+                by_launcher(&launcher, wanted, (stall, level), &body, |comm| World::of_process(comm, &room), at)
+            }
             #[cfg(not(feature = "mpi"))]
             Some(launcher) if launcher.size > 1 => Err(usage(format!(
                 "started as one of {} ranks by {}, but this program was built without MPI, so each would run alone: \
                  build with `--features mpi`, or start it by itself with PHYSALIA_RANKS={}",
                 launcher.size, launcher.kind, launcher.size
             ))),
-            _ => in_process(wanted.unwrap_or(1), (self.grace, stall, level), &machine, &mask, &wish, &body, at),
+            _ => in_process(wanted.unwrap_or(1), (self.grace, stall, level), &room, &body, at),
         }
     }
 }
@@ -198,13 +199,11 @@ impl Launch {
 fn in_process<T: Send>(
     size: u32,
     (grace, stall, level): (Duration, Stall, Level),
-    machine: &Machine,
-    mask: &CpuSet,
-    wish: &Wish,
+    room: &Room<'_>,
     body: &(impl Fn(&mut World) -> Outcome<T> + Sync),
     at: &'static Location<'static>,
 ) -> Result<Vec<T>, Abort> {
-    let (layout, roomy) = lay_out(machine, mask, size, wish)?;
+    let (layout, roomy) = lay_out(room, size)?;
     let job = Threads::new(size, roomy, stall, level);
     let values = std::thread::scope(|scope| {
         let start = |rank| {
@@ -213,7 +212,7 @@ fn in_process<T: Send>(
                 let value = {
                     let _alive = Alive::new(rank);
                     let keeper = mine.keeper(rank);
-                    keeper.lead(|comm| body(&mut World::in_process(comm, machine, mask, wish, layout)?), at)
+                    keeper.lead(|comm| body(&mut World::in_process(comm, room, layout)?), at)
                 };
                 mine.rank_ended(rank);
                 value
@@ -237,11 +236,11 @@ fn in_process<T: Send>(
 }
 
 /// What the plans of a process's ranks are together, and whether ranks and their workers have cores of their own.
-fn lay_out(machine: &Machine, mask: &CpuSet, size: u32, wish: &Wish) -> Result<(Layout, bool), Abort> {
-    let plan = |rank| physalia_topology::plan(machine, mask, size, rank, wish);
+fn lay_out(room: &Room<'_>, size: u32) -> Result<(Layout, bool), Abort> {
+    let plan = |rank| physalia_topology::plan(room.machine, room.mask, size, rank, room.wish);
     let placed = |rank| Placed::of(host(), &plan(rank));
     // More ranks than processors have nothing pinned, and are all alike.
-    let placed: Vec<Placed> = match size as usize > mask.len() {
+    let placed: Vec<Placed> = match size as usize > room.mask.len() {
         true => vec![placed(0); size as usize],
         false => (0..size).map(placed).collect(),
     };
@@ -337,9 +336,17 @@ mod tests {
             ("PHYSALIA_SCHEDULE", "all_reduce:round"),
             ("PHYSALIA_CHECK", "full:x"),
             ("PHYSALIA_WATCH", "no"),
+            ("PHYSALIA_IDLE", "never"),
         ] {
             let bad = launch(&[(name, value)]);
-            let why = bad.ranks.err().or(bad.wish.err()).or(bad.stall.err()).or(bad.check.err()).expect("refused");
+            let why = bad
+                .ranks
+                .err()
+                .or(bad.wish.err())
+                .or(bad.idle.err())
+                .or(bad.stall.err())
+                .or(bad.check.err())
+                .expect("refused");
             assert!(why.contains(&format!("{name}={value}")), "{why}");
         }
         assert_eq!(launch(&[("PHYSALIA_RANKS", "0")]).ranks(2).ranks, Ok(Some(2)));

@@ -23,6 +23,15 @@ pub struct World {
     phases: Phases,
 }
 
+/// What a rank's workers may have, and what was asked for them.
+#[derive(Clone, Copy)]
+pub(crate) struct Room<'r> {
+    pub machine: &'r Machine,
+    pub mask: &'r CpuSet,
+    pub wish: &'r Wish,
+    pub idle: Idle,
+}
+
 /// Where a rank and its workers are.
 pub(crate) struct Place {
     plan: Plan,
@@ -54,32 +63,27 @@ impl World {
         let ranks = comm.size();
         let one = [1, 1];
         let layout = Layout { ranks, hosts: 1, domains: one, workers: one, all_workers: ranks.into() };
-        World::new(comm, plan, layout, Vec::new())
+        World::new(comm, plan, Idle::Auto, layout, Vec::new())
     }
 
-    fn new(comm: Comm, plan: Plan, layout: Layout, notes: Vec<String>) -> Outcome<World> {
-        let pool = Arc::new(Pool::new(&plan, Idle::Auto, comm.abort_flag())?);
+    fn new(comm: Comm, plan: Plan, idle: Idle, layout: Layout, notes: Vec<String>) -> Outcome<World> {
+        let pool = Arc::new(Pool::new(&plan, idle, comm.abort_flag())?);
         let host = physalia_collectives::failure::host().into();
         Ok(World { comm, pool, seat: Rc::new(Place { plan, host, layout, notes }), phases: Phases::default() })
     }
 
     /// The world of one of the ranks of this process, which divide what the process may use.
-    pub(crate) fn in_process(
-        comm: Comm,
-        machine: &Machine,
-        mask: &CpuSet,
-        wish: &Wish,
-        layout: &Layout,
-    ) -> Outcome<World> {
-        let plan = physalia_topology::plan(machine, mask, comm.size(), comm.rank(), wish);
-        World::new(comm, plan, layout.clone(), Vec::new())
+    pub(crate) fn in_process(comm: Comm, room: &Room<'_>, layout: &Layout) -> Outcome<World> {
+        let plan = physalia_topology::plan(room.machine, room.mask, comm.size(), comm.rank(), room.wish);
+        World::new(comm, plan, room.idle, layout.clone(), Vec::new())
     }
 
     /// The world of a process that is a rank: ranks on one host with one mask divide it, disjoint masks are kept as they
     /// are. What is a domain, and how many workers a core has, is as rank 0 is asked, so that all divide alike. Collective:
     /// each rank tells all what it may use, and then what it has planned.
     #[cfg_attr(not(feature = "mpi"), allow(dead_code))]
-    pub(crate) fn of_process(mut comm: Comm, machine: &Machine, mask: &CpuSet, wish: &Wish) -> Outcome<World> {
+    pub(crate) fn of_process(mut comm: Comm, room: &Room<'_>) -> Outcome<World> {
+        let Room { machine, mask, wish, idle } = *room;
         let host = physalia_collectives::failure::host();
         let claims = all_tell(&mut comm, &Claim::here(host, machine, mask, wish))?;
         let agreed = agree(&claims);
@@ -89,7 +93,7 @@ impl World {
         let plan = plan_share(machine, mask, agreed.shares[comm.rank() as usize], &wish);
         let placed = all_tell(&mut comm, &Placed::of(host, &plan))?;
         let layout = check(&placed).map_err(clash)?;
-        World::new(comm, plan, layout, agreed.warnings.into_iter().chain(agreed.notes).collect())
+        World::new(comm, plan, idle, layout, agreed.warnings.into_iter().chain(agreed.notes).collect())
     }
 
     /// The number of this rank's workers, this thread among them. Local.

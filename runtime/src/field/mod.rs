@@ -172,6 +172,8 @@ impl<T: Cell, const D: usize> Field<T, D> {
 mod tests {
     use super::*;
     use crate::halo::HaloPlan;
+    use crate::pool::Idle;
+    use crate::world::Room;
     use physalia_collectives::Comm;
     use physalia_topology::{Core, CpuSet, Domain, Machine, Source, Wish};
 
@@ -185,7 +187,10 @@ mod tests {
             memory_kind: None,
         };
         let machine = Machine::of(Source::Sysfs, (0..nodes).map(domain).collect());
-        World::in_process(Comm::alone(), &machine, &machine.mask(), &Wish::default()).unwrap()
+        let (mask, wish) = (machine.mask(), Wish::default());
+        let room = Room { machine: &machine, mask: &mask, wish: &wish, idle: Idle::Auto };
+        let layout = World::alone().layout().clone();
+        World::in_process(Comm::alone(), &room, &layout).unwrap()
     }
 
     /// Two boxes, one of which has huge pages and one that is too small.
