@@ -189,12 +189,23 @@ fn a_closed_stderr_is_no_failure_of_its_own() {
     assert_eq!(command.status().unwrap().code(), Some(1));
 }
 
-/// Waiting ranks leave the cores to those that work: seven that spun would use all of them.
+/// Waiting ranks and their workers leave the cores to those that work: one that spun would use all of a core, all together
+/// use less than a hundredth of one.
 #[test]
 fn a_waiting_world_rests() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_waiting"));
-    let ended = clock::run(command.arg("2").env("PHYSALIA_RANKS", "8"), Duration::from_secs(60));
-    assert!(waited(&ended) < 0.2, "{ended:?}");
+    command.arg("10").env("PHYSALIA_RANKS", "8").env("PHYSALIA_THREADS", "2");
+    let ended = clock::run(&mut command, Duration::from_secs(60));
+    assert!(waited(&ended) < 0.1, "{ended:?}");
+    // The same as pinned workers do it, which spin for a while.
+    let mut command = Command::new(env!("CARGO_BIN_EXE_waiting"));
+    command.arg("2").env("PHYSALIA_RANKS", "1").env("PHYSALIA_IDLE", "1000").env_remove("PHYSALIA_THREADS");
+    let ended = clock::run(&mut command, Duration::from_secs(60));
+    assert!(waited(&ended) < 0.02, "{ended:?}");
+    command.env("PHYSALIA_IDLE", "spin");
+    let ended = clock::run(&mut command, Duration::from_secs(60));
+    let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
+    assert!(cores == 1 || waited(&ended) > 0.2, "they do not spin: {ended:?}");
 }
 
 /// One rank's copy of a right program is changed in one place: every job ends, and says where the ranks were.
