@@ -246,3 +246,6 @@ impl<S: Sync> Team<S> {
         !back
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;
