@@ -76,6 +76,29 @@ fn reports_are_as_documented() {
     assert!(here.path("physalia-demo.png").metadata().unwrap().len() > 1000);
 }
 
+/// Where the system does not tell where pages lie (containers may forbid it), the command says so.
+#[test]
+fn shares_of_local_pages() {
+    let (here, words) = (Here::new(), "bench locality --loops 3 --skew 2 --mib 8 --ranks 2 --threads 2");
+    if physalia::topology::sys::nodes_of(&[1], 1).is_err() {
+        let output = here.command(words).output().unwrap();
+        let says = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(1) && says.contains("the system does not tell where pages lie"), "{says}");
+        return;
+    }
+    let locality = here.report(words);
+    same_shape("locality", &locality, &example("bench locality"));
+    let shares = |key: &str| -> Vec<f64> {
+        locality[key].as_array().unwrap().iter().map(|share| share.as_f64().unwrap()).collect()
+    };
+    for share in [shares("local"), shares("rayon_local")].concat() {
+        assert!((0.0..=1.0).contains(&share), "{locality}");
+    }
+    assert_eq!((shares("local").len(), shares("rayon_local").len(), &locality["mib"]), (3, 3, &8.into()));
+    let over_mean = locality["busiest_over_mean"].as_f64().unwrap();
+    assert!((1.0..=2.0).contains(&over_mean), "{locality}");
+}
+
 /// The whole grid counts, on however many ranks it is.
 #[test]
 fn speed_is_of_all_cells() {

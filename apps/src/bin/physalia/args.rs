@@ -1,8 +1,10 @@
 //! The command line: what may be asked, and in which words.
 
+use clap::builder::TypedValueParser;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 /// Stencil simulations and k-mer counting on many cores and many machines.
@@ -171,6 +173,8 @@ pub struct Demo {
 pub enum Bench {
     /// Collectives from 8 bytes to 16 MiB, beside MPI's own; for `mpirun -n 2`
     Collectives(Collectives),
+    /// How much of its memory each worker finds on its own NUMA node, loop by loop, beside plain rayon
+    Locality(Locality),
 }
 
 /// `physalia bench collectives`
@@ -182,6 +186,28 @@ pub struct Collectives {
     /// How the job is laid out.
     #[command(flatten)]
     pub job: Job,
+}
+
+/// `physalia bench locality`
+#[derive(Args, Debug)]
+pub struct Locality {
+    /// Loops over the memory
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = size(1..=1000))]
+    pub loops: usize,
+    /// How many times as costly the part of the first domain is
+    #[arg(long, value_name = "S", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub skew: u64,
+    /// Memory of each rank in MiB
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = size(1..=1 << 20))]
+    pub mib: usize,
+    /// How the job is laid out.
+    #[command(flatten)]
+    pub job: Job,
+}
+
+/// A whole number that fits a `usize`.
+fn size(range: RangeInclusive<i64>) -> impl TypedValueParser<Value = usize> {
+    clap::value_parser!(u32).range(range).map(|n| n as usize)
 }
 
 fn cells(text: &str) -> Result<Cells, String> {

@@ -11,6 +11,7 @@ mod demo;
 mod heat;
 mod job;
 mod kmers;
+mod locality;
 mod outputs;
 mod report;
 mod topo;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         Command::Topo(args) => topo::main(&args),
         Command::Demo(args) => demo::main(&args),
         Command::Bench(Bench::Collectives(args)) => bench::main(&args),
+        Command::Bench(Bench::Locality(args)) => locality::main(&args),
         Command::Completions { shell } => about::completions(shell),
         Command::Man { dir } => about::man(dir.as_deref()),
     }
