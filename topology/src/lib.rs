@@ -20,6 +20,7 @@ mod cgroup;
 mod cpuset;
 mod cut;
 mod distances;
+mod draw;
 #[cfg(feature = "hwloc")]
 pub mod hwloc;
 mod layout;
@@ -33,7 +34,8 @@ pub mod sysfs;
 
 pub use cpuset::{BadCpuList, CpuSet};
 pub use distances::Distances;
+pub use draw::draw;
 pub use layout::Layout;
 pub use machine::{Core, Domain, Machine, MemoryNode, Source};
 pub use plan::{Domains, Plan, PlanDomain, Share, Wish, Worker, plan, plan_share};
-pub use probe::probe;
+pub use probe::{probe, probe_host};

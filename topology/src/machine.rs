@@ -147,8 +147,9 @@ impl Machine {
                 .push(format!("processors {} may be used, but the machine shows no cores for them", mask.minus(&seen)));
             if self.domains.is_empty() {
                 let cores = mask.iter().map(|cpu| Core::of(CpuSet::from_iter([cpu]))).collect();
-                let node = (0..).find(|n| self.memories.iter().all(|m| m.node != *n)).unwrap_or(0);
-                self.domains.push(Domain { node, cores, memory_bytes: None, memory_kind: None });
+                let memory = (!self.memories.is_empty()).then(|| self.memories.remove(0));
+                let (node, memory_bytes, memory_kind) = memory.map_or((0, None, None), |m| (m.node, m.bytes, m.kind));
+                self.domains.push(Domain { node, cores, memory_bytes, memory_kind });
             }
         }
         self

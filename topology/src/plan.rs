@@ -8,9 +8,10 @@
 
 use crate::cut::cuts;
 use crate::distances::{LOCAL, UNKNOWN};
-use crate::slots::{Group, Slot, chosen, dealt, groups};
+use crate::slots::{Group, Slot, chosen, groups, merge_tiny, pieces};
 use crate::{CpuSet, Machine, Source};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// What is a domain: where workers take work from each other first, near one memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -129,18 +130,19 @@ pub fn plan_share(machine: &Machine, mask: &CpuSet, share: Share, wish: &Wish) -
     let (ranks, place) = (share.ranks as usize, share.place as usize);
     let groups = groups(machine, mask, wish);
     let cores: usize = groups.iter().map(|group| group.slots.len()).sum();
-    let mine = part(&groups, ranks, place);
+    let (mine, least) = part(&groups, ranks, place);
     let here: usize = mine.iter().map(|group| group.slots.len()).sum();
 
     let quota_ranks = f64::from(share.quota_ranks.max(1));
     let granted = machine.quota_cpus.map_or(usize::MAX, |quota| (quota / quota_ranks).ceil().max(1.0) as usize);
     let threads = wish.threads.map_or(here.min(granted), |t| t.max(1));
-    let fits = cores >= ranks && wish.threads.is_none_or(|t| t <= cores / ranks);
+    let fits = cores >= ranks && wish.threads.is_none_or(|t| t <= least);
     // A quota below the number of cores means that others have the rest, on the same cores.
     let ours = machine.quota_cpus.is_none_or(|quota| quota >= cores as f64) || wish.pin == Some(true);
     let pinned = fits && ours && share.may_pin && wish.pin != Some(false) && machine.source != Source::Flat;
 
-    let mine = if pinned && wish.domains != Domains::One { mine } else { vec![as_one(mine)] };
+    let apart = pinned && wish.domains != Domains::One;
+    let mine = if apart { merge_tiny(mine, &machine.distances) } else { vec![as_one(mine)] };
     let slots: Vec<(usize, Slot)> =
         mine.iter().enumerate().flat_map(|(g, group)| group.slots.iter().map(move |slot| (g, *slot))).collect();
     let places = chosen(&slots.iter().map(|(_, slot)| *slot).collect::<Vec<_>>(), threads);
@@ -168,30 +170,23 @@ pub fn plan_share(machine: &Machine, mask: &CpuSet, share: Share, wish: &Wish) -
     }
 }
 
-/// The part of one of the ranks; its places in the order of the machine again, the fastest first. More ranks than places take
-/// turns.
-fn part(groups: &[Group], ranks: usize, place: usize) -> Vec<Group> {
-    let order: Vec<(usize, Slot)> = groups
-        .iter()
-        .enumerate()
-        .flat_map(|(g, group)| {
-            let slots = if ranks > 1 { dealt(&group.slots) } else { group.slots.clone() };
-            slots.into_iter().map(move |slot| (g, slot))
-        })
-        .collect();
-    let mine = if order.len() >= ranks {
-        let sizes: Vec<usize> = groups.iter().map(|group| group.slots.len()).collect();
-        let cuts = cuts(&sizes, ranks);
-        &order[cuts[place]..cuts[place + 1]]
-    } else {
-        &order[place % order.len()..][..1]
+/// The part of one of the ranks, its places in the order of the machine again; and how many places the smallest part has. More
+/// ranks than places take turns.
+fn part(groups: &[Group], ranks: usize, place: usize) -> (Vec<Group>, usize) {
+    let cores: BTreeSet<usize> = groups.iter().flat_map(|group| &group.slots).map(|slot| slot.core).collect();
+    let pieces: Vec<Vec<Vec<Slot>>> = groups.iter().map(|g| pieces(g, cores.len() >= ranks, ranks > 1)).collect();
+    let sizes: Vec<usize> = pieces.iter().map(Vec::len).collect();
+    let order: Vec<Vec<Slot>> = pieces.into_iter().flatten().collect();
+    let cuts = if order.len() >= ranks { cuts(&sizes, ranks) } else { (0..=order.len()).collect() };
+    let places = |part: &[Vec<Slot>]| part.iter().map(Vec::len).sum();
+    let least = cuts.windows(2).map(|cut| places(&order[cut[0]..cut[1]])).min().unwrap_or(0);
+    let turn = place % (cuts.len() - 1);
+    let mine: BTreeSet<u32> = order[cuts[turn]..cuts[turn + 1]].iter().flatten().map(|slot| slot.cpu).collect();
+    let of = |group: &Group| Group {
+        slots: group.slots.iter().filter(|slot| mine.contains(&slot.cpu)).copied().collect(),
+        ..group.clone()
     };
-    let of = |(g, group): (usize, &Group)| {
-        // In the group's own order.
-        let is_mine = |slot: &&Slot| mine.iter().any(|&(group, other)| group == g && other == **slot);
-        Group { nodes: group.nodes.clone(), slots: group.slots.iter().filter(is_mine).copied().collect() }
-    };
-    groups.iter().enumerate().map(of).filter(|group| !group.slots.is_empty()).collect()
+    (groups.iter().map(of).filter(|group| !group.slots.is_empty()).collect(), least)
 }
 
 /// All places in one domain.
@@ -199,7 +194,7 @@ fn as_one(groups: Vec<Group>) -> Group {
     let mut nodes: Vec<u32> = groups.iter().flat_map(|group| group.nodes.iter().copied()).collect();
     nodes.sort_unstable();
     nodes.dedup();
-    Group { nodes, slots: groups.into_iter().flat_map(|group| group.slots).collect() }
+    Group { nodes, slots: groups.into_iter().flat_map(|group| group.slots).collect(), tiny: false }
 }
 
 #[allow(clippy::too_many_arguments)] // what the plan has found out
@@ -220,8 +215,8 @@ fn notes(
     let one_core = machine.cores().filter(|(_, core)| !core.cpus.and(mask).is_empty()).count() == 1;
     if one_core && machine.online > threads_here && machine.source != Source::Flat {
         notes.push(format!(
-            "this rank may use only processor {mask} of {}; mpirun binds each of one or two ranks to a single core: start with \
-             `mpirun --bind-to none`, or give it N cores with `--map-by slot:PE=N` (srun: -c N)",
+            "a rank may use only one core of a machine with {} processors; mpirun binds each of one or two ranks to a single \
+             core: start with `mpirun --bind-to none`, or give it N cores with `--map-by slot:PE=N` (srun: -c N)",
             machine.online
         ));
     }
@@ -231,19 +226,20 @@ fn notes(
     } else if workers < cores {
         notes.push(format!("{} of {cores} cores stay unused", cores - workers));
     }
-    let quota = machine.quota_cpus.unwrap_or_default();
-    if wish.threads.is_none() && granted < cores / ranks {
-        notes.push(format!("the cgroup grants the time of {quota:.1} processors, so there are {threads} workers"));
+    let few = wish.threads.is_none() && granted < cores / ranks;
+    let free = !ours && wish.pin.is_none() && machine.source != Source::Flat;
+    if few || free {
+        let quota = machine.quota_cpus.unwrap_or_default();
+        let workers = if threads == 1 { "1 worker".into() } else { format!("{threads} workers") };
+        let few = if few { format!("; so a rank has {workers}") } else { String::new() };
+        let free = if free { "; others use them too, so no worker is pinned" } else { "" };
+        notes.push(format!("the cgroup grants the time of {quota:.1} processors of {cores}{few}{free}"));
     }
-    if !ours && wish.pin.is_none() && machine.source != Source::Flat {
-        notes.push(format!(
-            "the cgroup grants the time of {quota:.1} processors of {cores}, so others use them too and no worker is pinned"
-        ));
-    }
-    let slow = slots().filter(|slot| slot.kind > 0).count();
+    let of =
+        |slow: bool| slots().filter(move |slot| !slow || slot.kind > 0).map(|slot| slot.core).collect::<BTreeSet<_>>();
+    let (slow, all) = (of(true).len(), of(false).len());
     if slow > 0 && wish.threads.is_none() {
-        notes
-            .push(format!("{} of {cores} cores are slower ones (E); they have workers too, which get less done", slow));
+        notes.push(format!("{slow} of {all} cores are slower ones (E); they have workers too, which get less done"));
     }
     notes
 }

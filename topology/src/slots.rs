@@ -1,12 +1,15 @@
 //! Places for workers, and the domains that they lie in before ranks divide them.
 
 use crate::plan::{Domains, Wish};
-use crate::{CpuSet, Distances, Machine};
+use crate::{CpuSet, Distances, Domain, Machine};
+use std::collections::BTreeMap;
 
 /// A place for a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Slot {
     pub(crate) cpu: u32,
+    /// The number of its core, in the order of the machine.
+    pub(crate) core: usize,
     /// How fast its core is: 0 the fastest.
     pub(crate) kind: u8,
 }
@@ -15,58 +18,64 @@ pub(crate) struct Slot {
 #[derive(Clone, Debug)]
 pub(crate) struct Group {
     pub(crate) nodes: Vec<u32>,
+    /// The threads of a core are neighbours.
     pub(crate) slots: Vec<Slot>,
+    /// Within the whole mask there is a single place.
+    pub(crate) tiny: bool,
 }
 
-/// The places for workers within the mask, in the domains that are wished, in the order of the machine; at least one. Places
-/// of a domain that share a cache are neighbours.
+/// The places for workers within the mask, in the domains that are wished; at least one. The domains of a package are
+/// neighbours, and in a domain the places that share a cache.
 pub(crate) fn groups(machine: &Machine, mask: &CpuSet, wish: &Wish) -> Vec<Group> {
     let each = if wish.smt { usize::MAX } else { 1 };
+    let mut domains: Vec<&Domain> = machine.domains.iter().collect();
+    domains.sort_by_key(|domain| (domain.cores.iter().map(|core| core.package).min(), domain.node));
     let mut groups: Vec<Group> = Vec::new();
-    for domain in &machine.domains {
+    let mut number = 0..;
+    for domain in domains {
         let mut caches: Vec<(Option<u32>, Vec<Slot>)> = Vec::new();
-        for core in &domain.cores {
+        for (core, at) in domain.cores.iter().zip(number.by_ref()) {
             let slots = core.cpus.and(mask);
-            let slots = slots.iter().take(each).map(|cpu| Slot { cpu, kind: core.kind });
+            let slots = slots.iter().take(each).map(|cpu| Slot { cpu, core: at, kind: core.kind });
             match caches.iter_mut().find(|(cache, _)| *cache == core.l3) {
                 Some((_, there)) => there.extend(slots),
                 None => caches.push((core.l3, slots.collect())),
             }
         }
-        let nodes = || vec![domain.node];
+        let group = |slots: Vec<Slot>| Group { nodes: vec![domain.node], tiny: slots.len() == 1, slots };
+        let caches = caches.into_iter().map(|(_, slots)| slots);
         match wish.domains {
-            Domains::L3 => groups.extend(caches.into_iter().map(|(_, slots)| Group { nodes: nodes(), slots })),
-            Domains::Numa | Domains::One => {
-                groups.push(Group { nodes: nodes(), slots: caches.into_iter().flat_map(|(_, slots)| slots).collect() });
-            }
+            Domains::L3 => groups.extend(caches.map(group)),
+            Domains::Numa | Domains::One => groups.push(group(caches.flatten().collect())),
         }
     }
     groups.retain(|group| !group.slots.is_empty());
     if groups.is_empty() {
         // A mask of another machine than the one that was seen: there is at least the processor that we run on.
-        let nodes = machine.domains.first().map_or(0, |domain| domain.node);
-        groups.push(Group { nodes: vec![nodes], slots: vec![Slot { cpu: mask.first().unwrap_or(0), kind: 0 }] });
+        let nodes = vec![machine.domains.first().map_or(0, |domain| domain.node)];
+        let slots = vec![Slot { cpu: mask.first().unwrap_or(0), core: 0, kind: 0 }];
+        groups.push(Group { nodes, slots, tiny: true });
     }
-    merge_tiny(groups, &machine.distances)
+    groups
 }
 
-/// A domain with a single place has nobody to share work with. Such ones are joined, each with its nearest, until they have
+/// Of a rank's domains, a tiny one has nobody to share work with. Such ones are joined, each with its nearest, until they have
 /// two places; the last one joins a pair. One that has only large neighbours stays as it is: together with them, most of its
 /// memory would be far from most of the workers.
-fn merge_tiny(mut groups: Vec<Group>, distances: &Distances) -> Vec<Group> {
-    let mut tiny: Vec<bool> = groups.iter().map(|group| group.slots.len() == 1).collect();
-    while let Some(lone) = (0..groups.len()).find(|&g| tiny[g] && groups[g].slots.len() == 1) {
+pub(crate) fn merge_tiny(mut groups: Vec<Group>, distances: &Distances) -> Vec<Group> {
+    let mut done = vec![false; groups.len()];
+    while let Some(lone) = (0..groups.len()).find(|&g| groups[g].tiny && groups[g].slots.len() == 1 && !done[g]) {
         let far = |&other: &usize| {
             let apart = distances.least(&groups[lone].nodes, &groups[other].nodes);
             (apart, groups[other].slots.len(), other.abs_diff(lone))
         };
-        let Some(other) = (0..groups.len()).filter(|&g| g != lone && tiny[g]).min_by_key(far) else {
-            tiny[lone] = false;
+        let Some(other) = (0..groups.len()).filter(|&g| g != lone && groups[g].tiny).min_by_key(far) else {
+            done[lone] = true;
             continue;
         };
         let (first, second) = (lone.min(other), lone.max(other));
-        let Group { nodes, slots } = groups.remove(second);
-        tiny.remove(second);
+        let Group { nodes, slots, .. } = groups.remove(second);
+        done.remove(second);
         groups[first].nodes.extend(nodes);
         groups[first].nodes.sort_unstable();
         groups[first].nodes.dedup();
@@ -75,25 +84,28 @@ fn merge_tiny(mut groups: Vec<Group>, distances: &Distances) -> Vec<Group> {
     groups
 }
 
-/// The order in which ranks divide a domain's places. With cores of several kinds they are dealt so that each share has its
-/// part of each kind; cores of a kind stay in their order.
-pub(crate) fn dealt(slots: &[Slot]) -> Vec<Slot> {
-    let mut of_kind = std::collections::BTreeMap::<u8, usize>::new();
-    slots.iter().for_each(|slot| *of_kind.entry(slot.kind).or_default() += 1);
-    if of_kind.len() < 2 {
-        return slots.to_vec();
+/// What ranks divide: cores with all their threads, or single threads if there are fewer cores than ranks. With cores of
+/// several kinds they are dealt so that each share has its part of each kind; cores of a kind stay in their order.
+pub(crate) fn pieces(group: &Group, whole_cores: bool, deal: bool) -> Vec<Vec<Slot>> {
+    let pieces: Vec<Vec<Slot>> =
+        group.slots.chunk_by(|a, b| whole_cores && a.core == b.core).map(<[Slot]>::to_vec).collect();
+    let mut of_kind = BTreeMap::<u8, usize>::new();
+    pieces.iter().for_each(|piece| *of_kind.entry(piece[0].kind).or_default() += 1);
+    if of_kind.len() < 2 || !deal {
+        return pieces;
     }
-    let mut seen = std::collections::BTreeMap::<u8, usize>::new();
-    let mut keyed: Vec<(usize, u8, Slot)> = Vec::new();
-    for slot in slots {
-        let i = seen.entry(slot.kind).or_default();
+    let mut seen = BTreeMap::<u8, usize>::new();
+    let mut keyed: Vec<(usize, u8, Vec<Slot>)> = Vec::new();
+    for piece in pieces {
+        let kind = piece[0].kind;
+        let i = seen.entry(kind).or_default();
         // Where in the row its middle lies, if each kind is spread over the whole: (i + 1/2) / number, in 2^-32.
-        let place = ((2 * *i + 1) << 32) / (2 * of_kind[&slot.kind]);
+        let place = ((2 * *i + 1) << 32) / (2 * of_kind[&kind]);
         *i += 1;
-        keyed.push((place, slot.kind, *slot));
+        keyed.push((place, kind, piece));
     }
     keyed.sort_by_key(|&(place, kind, _)| (place, kind));
-    keyed.into_iter().map(|(_, _, slot)| slot).collect()
+    keyed.into_iter().map(|(_, _, piece)| piece).collect()
 }
 
 /// Of a rank's places those for `threads` workers: the fastest cores first, and of equally fast ones some from everywhere, so
@@ -120,11 +132,12 @@ mod tests {
     use super::*;
 
     fn row(kinds: &[u8]) -> Vec<Slot> {
-        kinds.iter().enumerate().map(|(i, &kind)| Slot { cpu: i as u32, kind }).collect()
+        kinds.iter().enumerate().map(|(i, &kind)| Slot { cpu: i as u32, core: i, kind }).collect()
     }
 
     fn lone(nodes: &[u32], sizes: &[usize]) -> Vec<Group> {
-        let group = |(&node, &size): (&u32, &usize)| Group { nodes: vec![node], slots: row(&vec![0; size]) };
+        let group =
+            |(&node, &size): (&u32, &usize)| Group { nodes: vec![node], slots: row(&vec![0; size]), tiny: size == 1 };
         nodes.iter().zip(sizes).map(group).collect()
     }
 
@@ -148,9 +161,12 @@ mod tests {
     #[test]
     fn kinds_are_dealt_and_chosen() {
         let slots = row(&[0, 0, 0, 0, 1, 1]);
-        let kinds = |slots: Vec<Slot>| slots.iter().map(|s| s.kind).collect::<Vec<_>>();
-        assert_eq!(kinds(dealt(&slots)), [0, 1, 0, 0, 1, 0]);
-        assert_eq!(dealt(&row(&[0, 0, 0])), row(&[0, 0, 0]));
+        let group = Group { nodes: vec![0], slots: slots.clone(), tiny: false };
+        let kinds = |deal| pieces(&group, true, deal).iter().map(|piece| piece[0].kind).collect::<Vec<_>>();
+        assert_eq!((kinds(true), kinds(false)), (vec![0, 1, 0, 0, 1, 0], vec![0, 0, 0, 0, 1, 1]));
+        let two = |cpu| Slot { cpu, core: cpu as usize / 2, kind: 0 };
+        let threads = Group { nodes: vec![0], slots: (0..4).map(two).collect(), tiny: false };
+        assert_eq!((pieces(&threads, true, true).len(), pieces(&threads, false, true).len()), (2, 4));
         assert_eq!(chosen(&slots, 2), [0, 2]);
         assert_eq!(chosen(&slots, 5), [0, 1, 2, 3, 4]);
         assert_eq!(chosen(&slots, 6), [0, 1, 2, 3, 4, 5]);
