@@ -1,12 +1,13 @@
-//! `physalia topo`: the plan of every rank as a table.
+//! `physalia topo`: the machines as drawings, the plan of every rank as a table, and what the user should know.
 
 use crate::args;
 use crate::job::{self, layout, wrong_use};
 use crate::outputs::Outputs;
 use crate::report::{self, Watch};
 use physalia::prelude::*;
-use physalia::topology::{self, Plan, Source};
+use physalia::topology::{self, Layout, Machine, Plan, Source};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 /// What a rank tells of its place.
@@ -18,12 +19,15 @@ struct Place {
     workers: usize,
     pinned: bool,
     domains: Vec<Domain>,
+    /// From each domain, to each.
+    distances: Vec<Vec<u32>>,
     notes: Vec<String>,
 }
 
 /// A NUMA domain of a rank.
 #[derive(Serialize, Deserialize)]
 struct Domain {
+    /// The first of its nodes.
     node: u32,
     nodes: Vec<u32>,
     /// The processors of this rank there.
@@ -32,9 +36,20 @@ struct Domain {
     workers: Vec<Option<u32>>,
 }
 
+/// A machine, and the hosts that are like it.
+#[derive(Serialize)]
+struct Seen {
+    hosts: Vec<String>,
+    #[serde(flatten)]
+    machine: Machine,
+}
+
 #[derive(Serialize)]
 struct Own {
+    layout: Layout,
+    machines: Vec<Seen>,
     places: Vec<Place>,
+    notes: Vec<String>,
 }
 
 /// Runs the command.
@@ -53,12 +68,33 @@ fn one(world: &mut World, outputs: &Outputs<'_>) -> Outcome<()> {
     let mine = serde_json::to_vec(&place(world))?;
     let all = world.all_gather_v(&mine)?;
     let places: Vec<Place> = all.iter().map(serde_json::from_slice).collect::<Result<_, _>>()?;
+    let machines = machines(world, &places)?;
     let seconds = watch.stop(world)?;
-    let own = Own { places };
+    let own = Own { layout: world.layout().clone(), machines, places, notes: world.notes().to_vec() };
     let reported = report::write(world, json, "topo", seconds, &own);
-    let text = format!("{}\n\n{}", layout(world), table(&own.places));
+    let text = format!("{}\n\n{}", layout(world), text(&own));
     world.on_root(|| outputs.text(&text));
     Ok(reported?)
+}
+
+/// The machines of all hosts, each with the hosts that are like it: the first rank of each host looks. Collective.
+fn machines(world: &mut World, places: &[Place]) -> Outcome<Vec<Seen>> {
+    let mut hosts = BTreeSet::new();
+    let firsts: Vec<bool> = places.iter().map(|place| hosts.insert(&place.host)).collect();
+    let mine = if firsts[world.rank() as usize] { serde_json::to_vec(&topology::probe_host())? } else { Vec::new() };
+    let all = world.all_gather_v(&mine)?;
+    let mut machines: Vec<Seen> = Vec::new();
+    for ((place, first), text) in places.iter().zip(firsts).zip(all.iter()) {
+        if !first {
+            continue;
+        }
+        let machine: Machine = serde_json::from_slice(text)?;
+        match machines.iter_mut().find(|seen| seen.machine == machine) {
+            Some(seen) => seen.hosts.push(place.host.clone()),
+            None => machines.push(Seen { hosts: vec![place.host.clone()], machine }),
+        }
+    }
+    Ok(machines)
 }
 
 fn place(world: &World) -> Place {
@@ -83,13 +119,29 @@ fn place(world: &World) -> Place {
         workers: plan.threads(),
         pinned: plan.pinned,
         domains: plan.domains.iter().enumerate().map(domain).collect(),
+        distances: plan.distances.clone(),
         notes: plan.notes.iter().chain(&machine.notes).cloned().collect(),
     }
 }
 
+/// The drawings, the table, and the notes.
+fn text(own: &Own) -> String {
+    let mut text = String::new();
+    for Seen { hosts, machine } in &own.machines {
+        text += &format!("{}: {}\n", hosts.join(", "), topology::draw(machine));
+    }
+    text += &table(&own.places);
+    let machines = own.machines.iter().flat_map(|seen| &seen.machine.notes);
+    let notes: BTreeSet<&String> =
+        own.notes.iter().chain(own.places.iter().flat_map(|p| &p.notes)).chain(machines).collect();
+    notes.iter().for_each(|note| text += &format!("note: {note}\n"));
+    text
+}
+
 /// A line for each domain of each rank.
 fn table(places: &[Place]) -> String {
-    let mut rows = vec![["rank", "host", "seen by", "node", "cpus", "workers", "pinned to"].map(String::from)];
+    let mut rows =
+        vec![["rank", "host", "seen by", "domain", "node", "cpus", "workers", "pinned to"].map(String::from)];
     for place in places {
         for (i, domain) in place.domains.iter().enumerate() {
             let first = |text: String| if i == 0 { text } else { String::new() };
@@ -98,6 +150,7 @@ fn table(places: &[Place]) -> String {
                 first(place.rank.to_string()),
                 first(place.host.clone()),
                 first(place.source.clone()),
+                i.to_string(),
                 domain.nodes.iter().map(u32::to_string).collect::<Vec<_>>().join(","),
                 domain.cpus.clone(),
                 domain.workers.len().to_string(),
@@ -107,14 +160,9 @@ fn table(places: &[Place]) -> String {
     }
     let width = |c: usize| rows.iter().map(|row| row[c].chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..rows[0].len()).map(width).collect();
-    let line = |row: &[String; 7]| {
+    let line = |row: &[String; 8]| {
         let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
         cells.join("  ").trim_end().to_string() + "\n"
     };
-    let mut text: String = rows.iter().map(line).collect();
-    let mut notes: Vec<&String> = places.iter().flat_map(|p| &p.notes).collect();
-    notes.sort_unstable();
-    notes.dedup();
-    notes.iter().for_each(|note| text += &format!("note: {note}\n"));
-    text
+    rows.iter().map(line).collect()
 }
