@@ -137,6 +137,11 @@ impl Crew {
         self.pools[0].yield_local(); // the broadcast reaches this thread too, which has nothing to do for it
     }
 
+    /// Sends workers to sleep that spin.
+    pub(super) fn rest(&self) {
+        self.team.rest();
+    }
+
     /// Runs `f` where rayon's calls have all workers at work.
     pub(super) fn in_rayon<R: Send>(&self, f: impl FnOnce() -> R + Send) -> R {
         let pool = match &self.pools[..] {
@@ -148,7 +153,7 @@ impl Crew {
                 builder.build().unwrap_or_else(|error| panic!("no threads for a rank's workers: {error}"))
             }),
         };
-        self.team.rest(); // members that spin would be in the way
+        self.rest(); // members that spin would be in the way
         let mut result = None;
         pool.in_place_scope(|scope| scope.spawn(|_| result = Some(f())));
         result.expect("a scope ends after what it has spawned")
@@ -157,7 +162,7 @@ impl Crew {
 
 impl Drop for Crew {
     fn drop(&mut self) {
-        self.team.rest(); // threads end when they are back in their pools
+        self.rest(); // threads end when they are back in their pools
     }
 }
 

@@ -226,6 +226,12 @@ impl Pool {
     }
 }
 
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.crew.rest(); // whatever `Idle` says: nobody is there to give them work
+    }
+}
+
 /// What this thread is to a pool.
 enum Role {
     /// The rank's own, outside of loops.
