@@ -2,10 +2,10 @@
 //!
 //! Work is given out as *chunks* that have a *home*: the domain in whose memory their data lie, or, without data, the domain of
 //! their place in the whole. Workers take the chunks of their own domain first and then help others that are behind
-//! ([`steal`]); chunks are given out some at a time, so many as take some 20 µs ([`feed`]). The rank's own thread is worker 0
+//! (`steal`); chunks are given out some at a time, so many as take some 20 µs (`feed`). The rank's own thread is worker 0
 //! and works too; between its chunks it lets communication progress. Workers never communicate.
 //!
-//! All workers wait for the next loop together, as a *team* ([`team`]), so short loops are cheap: about a microsecond. Who
+//! All workers wait for the next loop together, as a *team* (`team`), so short loops are cheap: about a microsecond. Who
 //! waits for long sleeps ([`Idle`], `PHYSALIA_IDLE`).
 //!
 //! A chunk's code may use rayon: `join`, `scope` and parallel iterators stay in the worker's domain, and workers of it that have
