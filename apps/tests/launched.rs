@@ -72,6 +72,38 @@ fn one_voice_and_one_exit_code() {
     bad(4, "heat --cells 9x9 --steps 1 --json no/such/folder.json", 1, "cannot write no/such/folder.json");
 }
 
+/// Ranks whose masks overlap in part are told so once, with the cure, and are not pinned; ranks with masks of their own are.
+#[test]
+fn masks_of_ranks() {
+    let online =
+        physalia::topology::sys::affinity().map(|mask| mask.iter().take(2).collect::<Vec<_>>()).unwrap_or_default();
+    let [a, b] = online[..] else { return eprintln!("skipped: fewer than two processors") };
+    let topo = |masks: [String; 2]| {
+        let mut command = Command::new("mpirun");
+        command.envs([("OMPI_ALLOW_RUN_AS_ROOT", "1"), ("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1")]);
+        command.env("OMPI_MCA_rmaps_base_oversubscribe", "1");
+        for (i, mask) in masks.iter().enumerate() {
+            let then: &[&str] = if i > 0 { &[":"] } else { &[] };
+            command.args(then).args(["--bind-to", "none", "-n", "1", "taskset", "-c", mask]);
+            command.args([env!("CARGO_BIN_EXE_physalia"), "topo", "--json", "-"]);
+        }
+        command.output().unwrap()
+    };
+    let pinned = |report: &Value| {
+        let places = report["places"].as_array().unwrap().iter();
+        places.map(|place| place["pinned"].as_bool().unwrap()).collect::<Vec<_>>()
+    };
+    let apart = topo([a.to_string(), b.to_string()]);
+    let seen = report(&apart);
+    assert_eq!((pinned(&seen), &seen["layout"]["all_workers"]), (vec![true, true], &2.into()));
+    assert!(!String::from_utf8_lossy(&apart.stderr).contains("overlap"), "{apart:?}");
+    let over = topo([a.to_string(), format!("{a},{b}")]);
+    assert_eq!(pinned(&report(&over)), [false, false]);
+    let said = String::from_utf8_lossy(&over.stderr);
+    assert_eq!(said.matches("overlap in part").count(), 1, "{said}");
+    assert!(said.contains("rank 0 and rank 1") && said.contains("--bind-to none"), "{said}");
+}
+
 /// Started by another MPI's launcher, every process would be a job of its own.
 #[test]
 fn another_launcher_is_refused() {

@@ -174,8 +174,8 @@ pub fn plan_share(machine: &Machine, mask: &CpuSet, share: Share, wish: &Wish) -
 /// ranks than places take turns.
 fn part(groups: &[Group], ranks: usize, place: usize) -> (Vec<Group>, usize) {
     let cores: BTreeSet<usize> = groups.iter().flat_map(|group| &group.slots).map(|slot| slot.core).collect();
-    let pieces: Vec<Vec<Vec<Slot>>> = groups.iter().map(|g| pieces(g, cores.len() >= ranks, ranks > 1)).collect();
-    let sizes: Vec<usize> = pieces.iter().map(Vec::len).collect();
+    let (pieces, sizes): (Vec<Vec<Vec<Slot>>>, Vec<Vec<usize>>) =
+        groups.iter().map(|group| pieces(group, cores.len() >= ranks, ranks > 1)).unzip();
     let order: Vec<Vec<Slot>> = pieces.into_iter().flatten().collect();
     let cuts = if order.len() >= ranks { cuts(&sizes, ranks) } else { (0..=order.len()).collect() };
     let places = |part: &[Vec<Slot>]| part.iter().map(Vec::len).sum();

@@ -12,6 +12,8 @@ pub(crate) struct Slot {
     pub(crate) core: usize,
     /// How fast its core is: 0 the fastest.
     pub(crate) kind: u8,
+    /// The cache that it shares.
+    pub(crate) cache: Option<u32>,
 }
 
 /// Places that are near the same memory.
@@ -36,7 +38,7 @@ pub(crate) fn groups(machine: &Machine, mask: &CpuSet, wish: &Wish) -> Vec<Group
         let mut caches: Vec<(Option<u32>, Vec<Slot>)> = Vec::new();
         for (core, at) in domain.cores.iter().zip(number.by_ref()) {
             let slots = core.cpus.and(mask);
-            let slots = slots.iter().take(each).map(|cpu| Slot { cpu, core: at, kind: core.kind });
+            let slots = slots.iter().take(each).map(|cpu| Slot { cpu, core: at, kind: core.kind, cache: core.l3 });
             match caches.iter_mut().find(|(cache, _)| *cache == core.l3) {
                 Some((_, there)) => there.extend(slots),
                 None => caches.push((core.l3, slots.collect())),
@@ -53,7 +55,7 @@ pub(crate) fn groups(machine: &Machine, mask: &CpuSet, wish: &Wish) -> Vec<Group
     if groups.is_empty() {
         // A mask of another machine than the one that was seen: there is at least the processor that we run on.
         let nodes = vec![machine.domains.first().map_or(0, |domain| domain.node)];
-        let slots = vec![Slot { cpu: mask.first().unwrap_or(0), core: 0, kind: 0 }];
+        let slots = vec![Slot { cpu: mask.first().unwrap_or(0), core: 0, kind: 0, cache: None }];
         groups.push(Group { nodes, slots, tiny: true });
     }
     groups
@@ -84,17 +86,19 @@ pub(crate) fn merge_tiny(mut groups: Vec<Group>, distances: &Distances) -> Vec<G
     groups
 }
 
-/// What ranks divide: cores with all their threads, or single threads if there are fewer cores than ranks. With cores of
-/// several kinds they are dealt so that each share has its part of each kind; cores of a kind stay in their order.
-pub(crate) fn pieces(group: &Group, whole_cores: bool, deal: bool) -> Vec<Vec<Slot>> {
+/// What ranks divide: cores with all their threads, or single threads if there are fewer cores than ranks; and how many of them
+/// share each cache. With cores of several kinds they are dealt so that each share has its part of each kind; cores of a kind
+/// stay in their order, and caches do not count.
+pub(crate) fn pieces(group: &Group, whole_cores: bool, deal: bool) -> (Vec<Vec<Slot>>, Vec<usize>) {
     let pieces: Vec<Vec<Slot>> =
         group.slots.chunk_by(|a, b| whole_cores && a.core == b.core).map(<[Slot]>::to_vec).collect();
     let mut of_kind = BTreeMap::<u8, usize>::new();
     pieces.iter().for_each(|piece| *of_kind.entry(piece[0].kind).or_default() += 1);
     if of_kind.len() < 2 || !deal {
-        return pieces;
+        let caches = pieces.chunk_by(|a, b| a[0].cache == b[0].cache).map(<[_]>::len).collect();
+        return (pieces, caches);
     }
-    let mut seen = BTreeMap::<u8, usize>::new();
+    let (all, mut seen) = (pieces.len(), BTreeMap::<u8, usize>::new());
     let mut keyed: Vec<(usize, u8, Vec<Slot>)> = Vec::new();
     for piece in pieces {
         let kind = piece[0].kind;
@@ -105,7 +109,7 @@ pub(crate) fn pieces(group: &Group, whole_cores: bool, deal: bool) -> Vec<Vec<Sl
         keyed.push((place, kind, piece));
     }
     keyed.sort_by_key(|&(place, kind, _)| (place, kind));
-    keyed.into_iter().map(|(_, _, piece)| piece).collect()
+    (keyed.into_iter().map(|(_, _, piece)| piece).collect(), vec![all])
 }
 
 /// Of a rank's places those for `threads` workers: the fastest cores first, and of equally fast ones some from everywhere, so
@@ -132,7 +136,7 @@ mod tests {
     use super::*;
 
     fn row(kinds: &[u8]) -> Vec<Slot> {
-        kinds.iter().enumerate().map(|(i, &kind)| Slot { cpu: i as u32, core: i, kind }).collect()
+        kinds.iter().enumerate().map(|(i, &kind)| Slot { cpu: i as u32, core: i, kind, cache: None }).collect()
     }
 
     fn lone(nodes: &[u32], sizes: &[usize]) -> Vec<Group> {
@@ -162,11 +166,11 @@ mod tests {
     fn kinds_are_dealt_and_chosen() {
         let slots = row(&[0, 0, 0, 0, 1, 1]);
         let group = Group { nodes: vec![0], slots: slots.clone(), tiny: false };
-        let kinds = |deal| pieces(&group, true, deal).iter().map(|piece| piece[0].kind).collect::<Vec<_>>();
+        let kinds = |deal| pieces(&group, true, deal).0.iter().map(|piece| piece[0].kind).collect::<Vec<_>>();
         assert_eq!((kinds(true), kinds(false)), (vec![0, 1, 0, 0, 1, 0], vec![0, 0, 0, 0, 1, 1]));
-        let two = |cpu| Slot { cpu, core: cpu as usize / 2, kind: 0 };
+        let two = |cpu| Slot { cpu, core: cpu as usize / 2, kind: 0, cache: None };
         let threads = Group { nodes: vec![0], slots: (0..4).map(two).collect(), tiny: false };
-        assert_eq!((pieces(&threads, true, true).len(), pieces(&threads, false, true).len()), (2, 4));
+        assert_eq!((pieces(&threads, true, true).1, pieces(&threads, false, true).1), (vec![2], vec![4]));
         assert_eq!(chosen(&slots, 2), [0, 2]);
         assert_eq!(chosen(&slots, 5), [0, 1, 2, 3, 4]);
         assert_eq!(chosen(&slots, 6), [0, 1, 2, 3, 4, 5]);
