@@ -1,4 +1,4 @@
-//! A machine as a small drawing in text, at most [`WIDTH`] columns wide: a box for each package, a line for each NUMA node, the
+//! A machine as a small drawing in text, at most 100 columns wide: a box for each package, a line for each NUMA node, the
 //! cores of each shared cache in brackets; then memory without cores, what is not there, and distances.
 
 use crate::{Core, CpuSet, Domain, Machine, MemoryNode, Source};
