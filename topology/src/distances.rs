@@ -30,8 +30,8 @@ impl Distances {
         &self.nodes
     }
 
-    /// Between two nodes, the larger of the two directions: [`LOCAL`] for one and the same, `None` if neither direction is
-    /// known. Less than [`LOCAL`] is not believed: firmware has no such distances.
+    /// Between two nodes, the larger of the two directions: 10 for one and the same, `None` if neither direction is
+    /// known. Less than 10 is not believed: firmware has no such distances.
     pub fn between(&self, a: u32, b: u32) -> Option<u32> {
         if a == b {
             return Some(LOCAL);
@@ -41,7 +41,7 @@ impl Distances {
         [self.rows[a][b], self.rows[b][a]].into_iter().filter(|&d| d >= LOCAL).max()
     }
 
-    /// Between two sets of nodes: the least between one of these and one of those; [`UNKNOWN`] if none is known.
+    /// Between two sets of nodes: the least between one of these and one of those; 20 if none is known.
     pub fn least(&self, these: &[u32], those: &[u32]) -> u32 {
         let pairs = these.iter().flat_map(|&a| those.iter().map(move |&b| (a, b)));
         pairs.filter_map(|(a, b)| self.between(a, b)).min().unwrap_or(UNKNOWN)
