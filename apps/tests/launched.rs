@@ -100,8 +100,11 @@ fn masks_of_ranks() {
     let over = topo([a.to_string(), format!("{a},{b}")]);
     assert_eq!(pinned(&report(&over)), [false, false]);
     let said = String::from_utf8_lossy(&over.stderr);
-    assert_eq!(said.matches("overlap in part").count(), 1, "{said}");
-    assert!(said.contains("rank 0 and rank 1") && said.contains("--bind-to none"), "{said}");
+    assert_eq!(said.matches("physalia[0]: the CPU masks of").count(), 1, "{said}");
+    assert!(
+        said.contains("rank 0 and rank 1 on") && said.contains("overlap in part") && said.contains("--bind-to none"),
+        "{said}"
+    );
 }
 
 /// Started by another MPI's launcher, every process would be a job of its own.
