@@ -50,10 +50,9 @@ stopped:
 mutants:
 	PHYSALIA_TEST_MUTANTS=200 $(CARGO) test -p physalia-tests $(ALL) --test in_process --test launched -- mutants
 
-# Machines of two, four and uneven NUMA nodes.
+# Simulated machines of two, four and uneven NUMA nodes.
 numa:
-	$(CARGO) build --workspace $(ALL)
-	PHYSALIA_TEST_NUMA=all $(CARGO) test -p physalia-tests $(ALL) --test numa
+	tests/numa --mutants
 
 genomes:
 	$(CARGO) build --release $(ALL)

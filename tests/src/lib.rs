@@ -68,11 +68,9 @@ pub fn tell(text: &str) {
     std::io::stderr().write_all(text.as_bytes()).ok();
 }
 
-/// The command `physalia`, built with the same features: it lies beside this binary of this crate. `PHYSALIA_TEST_PROGRAM` is
-/// another one.
+/// The command `physalia`, built with the same features: it lies beside this binary of this crate.
 pub fn program(binary: &str) -> Option<std::path::PathBuf> {
-    let beside = || std::path::Path::new(binary).with_file_name("physalia");
-    Some(std::env::var_os("PHYSALIA_TEST_PROGRAM").map_or_else(beside, Into::into)).filter(|path| path.exists())
+    Some(std::path::Path::new(binary).with_file_name("physalia")).filter(|path| path.exists())
 }
 
 /// Checks how a body that does not end well has ended.
