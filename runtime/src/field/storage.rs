@@ -14,8 +14,11 @@ use std::io;
 use std::sync::Arc;
 
 const LINE: usize = 64;
-/// Bytes of rows that a worker takes at a time: some of its L2 cache.
-const BAND: usize = 128 << 10;
+/// Bytes of rows that a worker takes at a time: at most some of its L2 cache; of a small box less, so that each worker has
+/// some, but not so little that giving it out would show.
+const BAND: std::ops::RangeInclusive<usize> = 8 << 10..=128 << 10;
+/// As many bands as each worker has of a box that is small enough.
+const BANDS: usize = 4;
 
 /// The cells of one box. Positions are global; ghost cells may be asked for too.
 pub(crate) struct Block<T> {
@@ -23,6 +26,8 @@ pub(crate) struct Block<T> {
     pub region: Region,
     ghosts: [usize; 3],
     pitch: usize,
+    /// Rows that a worker takes at a time.
+    most: usize,
     cells: NumaVec<T>,
 }
 
@@ -44,7 +49,9 @@ impl<T: Cell> Block<T> {
         let cells = NumaVec::new(pool, count).map_err(|_| {
             format!("no memory for {:.1} GiB of cells", (count * size_of::<T>()) as f64 / (1u64 << 30) as f64)
         })?;
-        Ok(Block { id, region, ghosts, pitch, cells })
+        let part = size_of_val(&*cells) / (BANDS * pool.threads());
+        let most = (part.clamp(*BAND.start(), *BAND.end()) / (pitch * size_of::<T>())).max(1);
+        Ok(Block { id, region, ghosts, pitch, most, cells })
     }
 
     pub(crate) fn like(&self, pool: &Arc<Pool>) -> Block<T> {
@@ -114,17 +121,12 @@ impl<T: Cell> Block<T> {
         })
     }
 
-    /// Rows that a worker takes at a time.
-    fn most(&self) -> usize {
-        (BAND / (self.pitch * size_of::<T>())).max(1)
-    }
-
     /// The box's own rows in spans for workers who read them.
     pub(crate) fn spans(&self) -> impl Iterator<Item = Span> {
         let ([x, y0, z0], [_, y1, z1]) = (self.region.begin, self.region.end);
         (z0..z1).flat_map(move |z| {
-            (y0..y1).step_by(self.most()).map(move |y| {
-                let rows = (y1 - y).min(self.most() as u64);
+            (y0..y1).step_by(self.most).map(move |y| {
+                let rows = (y1 - y).min(self.most as u64);
                 let home = self.cells.home(self.cell(x, y + rows / 2, z));
                 Span { home, start: [x, y, z], rows }
             })
@@ -133,7 +135,7 @@ impl<T: Cell> Block<T> {
 
     /// The box's own rows for which `choose((y, z))`, in bands for workers. Neighbouring chosen rows of one plane share a band.
     pub(crate) fn bands(&mut self, ghosts: [usize; 3], choose: impl Fn([u64; 2]) -> bool) -> Vec<Band<'_, T>> {
-        let (region, pitch, most) = (self.region.clone(), self.pitch, self.most());
+        let (region, pitch, most) = (self.region.clone(), self.pitch, self.most);
         let rows = region.len(1) as usize + 2 * ghosts[1];
         let mut bands: Vec<Band<'_, T>> = Vec::new();
         let (homes, cells) = self.cells.homes_and_values();
