@@ -80,7 +80,8 @@ fn reports_are_as_documented() {
 /// Where the system does not tell where pages lie (containers may forbid it), the command says so.
 #[test]
 fn shares_of_local_pages() {
-    let (here, words) = (Here::new(), "bench locality --loops 3 --skew 2 --mib 8 --ranks 2 --threads 2");
+    let (here, words) =
+        (Here::new(), "bench locality --loops 3 --skew 2 --skew-within 3 --mib 8 --ranks 2 --threads 2");
     if physalia::topology::sys::nodes_of(&[1], 1).is_err() {
         let output = here.command(words).output().unwrap();
         let says = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -197,6 +197,9 @@ pub struct Locality {
     /// How many times as costly the part of the first domain is
     #[arg(long, value_name = "S", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1000))]
     pub skew: u64,
+    /// How many times as costly the first half of every domain's part is
+    #[arg(long, value_name = "S", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub skew_within: u64,
     /// Memory of each rank in MiB
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = size(1..=1 << 20))]
     pub mib: usize,

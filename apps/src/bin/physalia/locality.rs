@@ -4,8 +4,8 @@
 //! pages lie, and a page counts as local if it lies on a node of the worker that has just computed on it. The same with
 //! rayon's `par_chunks_mut` on a vector of its own, whose first loop is its first touch, by as many threads on the same cores.
 //!
-//! Chunks at home in domain 0 cost `--skew` times as much. What a worker has done is counted in units of cost, of which the
-//! others' chunks have one.
+//! Chunks at home in domain 0 cost `--skew` times as much as others, and those of the first half of every domain
+//! `--skew-within` times as much. What a worker has done is counted in units of cost, of which the cheapest chunks have one.
 
 use crate::args;
 use crate::job::{self, layout, wrong_use};
@@ -32,6 +32,7 @@ struct Own {
     domains: usize,
     mib: usize,
     skew: u64,
+    skew_within: u64,
     local: Vec<f64>,
     rayon_local: Vec<f64>,
     busiest_over_mean: f64,
@@ -78,7 +79,14 @@ fn one(world: &mut World, args: &args::Locality, outputs: &Outputs<'_>) -> Outco
     let len = (args.mib << 20) / size_of::<u64>();
     let mut numbers = NumaVec::<u64>::new(&pool, len)?;
     let cuts = numbers.cuts(CHUNK);
-    let cost = (0..len.div_ceil(CHUNK)).map(|i| if i < cuts[1] { args.skew } else { 1 }).collect();
+    let cost = |domain: usize, i: usize| {
+        let first_half = i < usize::midpoint(cuts[domain], cuts[domain + 1]);
+        (if domain == 0 { args.skew } else { 1 }) * if first_half { args.skew_within } else { 1 }
+    };
+    let cost = (0..pool.domains())
+        .flat_map(|d| (cuts[d]..cuts[d + 1]).map(move |i| (d, i)))
+        .map(|(d, i)| cost(d, i))
+        .collect();
     let task = Task { pool: &pool, loops: args.loops, cost };
 
     let ours = task.measure(&mut numbers, |numbers, visits| {
@@ -96,6 +104,7 @@ fn one(world: &mut World, args: &args::Locality, outputs: &Outputs<'_>) -> Outco
         domains,
         mib: args.mib,
         skew: args.skew,
+        skew_within: args.skew_within,
         local: ours.local(world)?,
         rayon_local: theirs.local(world)?,
         busiest_over_mean: ours.busiest_over_mean(world)?,
@@ -148,10 +157,8 @@ impl Task<'_> {
                 visits.iter().zip(&self.cost).for_each(|(visit, cost)| found.done[visit.worker] += cost);
             }
         }
-        let after = |cost: u64| (0..PASSES * cost * self.loops as u64).fold(0, |x, _| step(x));
-        let (dear, cheap) = (after(self.cost[0]), after(1));
         for (chunk, &cost) in numbers.chunks(CHUNK).zip(&self.cost) {
-            let right = if cost == 1 { cheap } else { dear };
+            let right = (0..PASSES * cost * self.loops as u64).fold(0, |x, _| step(x));
             assert!(chunk.iter().all(|&x| x == right), "a chunk was computed on too often, or not often enough");
         }
         Ok(found)
@@ -197,7 +204,9 @@ fn step(x: u64) -> u64 {
 }
 
 fn table(own: &Own) -> String {
-    let cost = if own.skew == 1 { String::new() } else { format!(", domain 0's part {} times as costly", own.skew) };
+    let times =
+        |skew: u64, part: &str| if skew == 1 { String::new() } else { format!(", {part} {skew} times as costly") };
+    let cost = times(own.skew, "domain 0's part") + &times(own.skew_within, "the first half of each domain's part");
     let domains = if own.domains == 1 { "domain" } else { "domains" };
     let mut text = format!("{} MiB in {} {domains}{cost}\n\n% of pages local   ours  rayon\n", own.mib, own.domains);
     for (i, (ours, rayon)) in own.local.iter().zip(&own.rayon_local).enumerate() {
