@@ -19,6 +19,8 @@ pub struct Claim {
     pub mask: CpuSet,
     /// How many cores these are.
     pub cores: usize,
+    /// All hardware threads of these cores, in the mask or not.
+    pub siblings: CpuSet,
     /// The processors that the job may use there, in anyone's mask.
     pub available: CpuSet,
     /// The cgroup whose quota it lives on, if one has a quota.
@@ -32,11 +34,13 @@ impl Claim {
     pub fn here(host: &str, machine: &Machine, mask: &CpuSet, wish: &Wish) -> Claim {
         let root = Path::new("/");
         let known = machine.source != Source::Flat;
+        let own = || machine.cores().map(|(_, core)| core).filter(|core| !core.cpus.and(mask).is_empty());
         let online = || machine.mask().or(&machine.forbidden);
         Claim {
             host: host.into(),
             mask: mask.clone(),
-            cores: machine.cores().filter(|(_, core)| !core.cpus.and(mask).is_empty()).count(),
+            cores: own().count(),
+            siblings: own().flat_map(|core| core.siblings.iter()).collect(),
             available: if known { cgroup::cpus(root).unwrap_or_else(online) } else { mask.clone() },
             quota_group: cgroup::quota_group(root),
             wish: wish.clone(),
@@ -64,7 +68,8 @@ pub fn agree(claims: &[Claim]) -> Agreement {
         hosts.entry(&claim.host).or_default().push(rank);
     }
     let mut shares = vec![Share::of(1, 0); claims.len()];
-    let (mut overlaps, mut trapped, mut notes) = (Vec::<String>::new(), Vec::<usize>::new(), Vec::new());
+    let (mut overlaps, mut siblings, mut trapped) = (Vec::<String>::new(), Vec::<&str>::new(), Vec::<usize>::new());
+    let mut notes = Vec::new();
     for (host, ranks) in &hosts {
         let mut masks: BTreeMap<&CpuSet, Vec<usize>> = BTreeMap::new();
         let mut quotas: BTreeMap<&str, u32> = BTreeMap::new();
@@ -72,7 +77,7 @@ pub fn agree(claims: &[Claim]) -> Agreement {
             masks.entry(&claims[rank].mask).or_default().push(rank);
             *quotas.entry(claims[rank].quota_group.as_deref().unwrap_or_default()).or_default() += 1;
         }
-        let overlap = overlap(&masks);
+        let overlap = common(masks.iter().map(|(mask, ranks)| (*mask, ranks[0])));
         for alike in masks.values() {
             for (place, &rank) in (0..).zip(alike) {
                 shares[rank] = Share {
@@ -84,7 +89,12 @@ pub fn agree(claims: &[Claim]) -> Agreement {
             }
         }
         overlaps.extend(overlap.map(|(a, b)| format!("rank {a} and rank {b} on {host}")));
-        let used: CpuSet = masks.keys().flat_map(|mask| mask.iter()).collect();
+        let cores: Vec<(CpuSet, usize)> =
+            masks.values().map(|alike| (claims[alike[0]].siblings.or(&claims[alike[0]].mask), alike[0])).collect();
+        if overlap.is_none() && common(cores.iter().map(|(cpus, rank)| (cpus, *rank))).is_some() {
+            siblings.push(*host);
+        }
+        let used: CpuSet = cores.iter().flat_map(|(cpus, _)| cpus.iter()).collect();
         let available: CpuSet = ranks.iter().flat_map(|&rank| claims[rank].available.iter()).collect();
         let idle = available.minus(&used);
         if !idle.is_empty() {
@@ -100,6 +110,12 @@ pub fn agree(claims: &[Claim]) -> Agreement {
              or give every rank cores of its own (--map-by slot:PE=N)"
         ));
     }
+    if let Some(host) = siblings.first() {
+        warnings.push(format!(
+            "ranks on {host} have hardware threads of the same cores, and so share those: give every rank whole cores \
+             (mpirun --bind-to core; srun --hint=nomultithread)"
+        ));
+    }
     if !trapped.is_empty() {
         let who = if trapped.len() == claims.len() { "each rank".into() } else { format!("{} ranks", trapped.len()) };
         warnings.push(format!(
@@ -110,14 +126,14 @@ pub fn agree(claims: &[Claim]) -> Agreement {
     Agreement { shares, warnings, notes }
 }
 
-/// Two ranks of a host whose masks have something in common, but not all.
-fn overlap(masks: &BTreeMap<&CpuSet, Vec<usize>>) -> Option<(usize, usize)> {
+/// The first two ranks whose sets have something in common.
+fn common<'s>(sets: impl Iterator<Item = (&'s CpuSet, usize)>) -> Option<(usize, usize)> {
     let mut owner: BTreeMap<u32, usize> = BTreeMap::new();
     let mut found: Option<(usize, usize)> = None;
-    for (mask, ranks) in masks {
-        for cpu in mask.iter() {
-            if let Some(other) = owner.insert(cpu, ranks[0]) {
-                let pair = (other.min(ranks[0]), other.max(ranks[0]));
+    for (set, rank) in sets {
+        for cpu in set.iter() {
+            if let Some(other) = owner.insert(cpu, rank) {
+                let pair = (other.min(rank), other.max(rank));
                 found = Some(found.map_or(pair, |known| known.min(pair)));
             }
         }
@@ -193,7 +209,8 @@ mod tests {
 
     fn claim(host: &str, mask: &str, cores: usize) -> Claim {
         let (mask, available) = (mask.parse().unwrap(), "0-7".parse().unwrap());
-        Claim { host: host.into(), mask, cores, available, quota_group: None, wish: Wish::default() }
+        let siblings = CpuSet::default();
+        Claim { host: host.into(), mask, cores, siblings, available, quota_group: None, wish: Wish::default() }
     }
 
     fn places(agreement: &Agreement) -> Vec<(u32, u32, bool)> {
@@ -230,6 +247,21 @@ mod tests {
         assert_eq!(agreed.notes, ["processors 2-7 of a are in no rank's mask"]);
         let claims: Vec<Claim> = (0..8).map(|cpu| claim("a", &cpu.to_string(), 1)).collect();
         assert_eq!(agree(&claims).warnings, [""; 0]);
+        // Four cores of two threads each, of which every rank has one: all cores are in use.
+        let threads =
+            |cpu: u32| Claim { siblings: CpuSet::from_iter([cpu, cpu + 4]), ..claim("a", &cpu.to_string(), 1) };
+        let agreed = agree(&(0..4).map(threads).collect::<Vec<_>>());
+        assert_eq!((agreed.warnings, agreed.notes), (vec![], vec![]));
+        // Both threads of the cores, each another rank's.
+        let agreed = agree(
+            &(0..8)
+                .map(|cpu| Claim {
+                    siblings: CpuSet::from_iter([cpu % 4, cpu % 4 + 4]),
+                    ..claim("a", &cpu.to_string(), 1)
+                })
+                .collect::<Vec<_>>(),
+        );
+        assert!(agreed.warnings.len() == 1 && agreed.warnings[0].contains("share"), "{agreed:?}");
         let half = agree(&[claim("a", "0-2", 3), claim("a", "3-5", 3)]);
         assert_eq!((half.warnings.len(), half.notes.len()), (0, 1));
     }
@@ -283,6 +315,7 @@ mod tests {
                 host: ["a", "b"][host].into(),
                 mask: masks[m].clone(),
                 cores: masks[m].len(),
+                siblings: masks[m].clone(),
                 available: all.clone(),
                 quota_group: None,
                 wish: Wish::default(),

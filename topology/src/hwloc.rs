@@ -88,6 +88,7 @@ fn machine(topology: &Topology) -> Result<Machine, NotSeen> {
             l3: caches.iter().position(|cache| cache.contains(first)).map(|cache| cache as u32),
             package: package.and_then(|number| number.try_into().ok()),
             cpus: cpus.and(&allowed),
+            siblings: cpus,
         }
     };
     let usable = topology.allowed_nodeset();

@@ -21,6 +21,9 @@ pub enum Source {
 pub struct Core {
     /// Its hardware threads that may be used; never empty.
     pub cpus: CpuSet,
+    /// All its hardware threads that are online, as far as they are seen.
+    #[serde(skip)]
+    pub siblings: CpuSet,
     /// How fast cores of its kind are: 0 the fastest (all, where there is one kind), 1 the next.
     pub kind: u8,
     /// The last-level cache that it shares with all cores of the same number, if known.
@@ -32,7 +35,7 @@ pub struct Core {
 impl Core {
     /// A core of which no more is known than its hardware threads.
     pub fn of(cpus: CpuSet) -> Core {
-        Core { cpus, ..Core::default() }
+        Core { siblings: cpus.clone(), cpus, ..Core::default() }
     }
 }
 

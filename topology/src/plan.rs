@@ -211,8 +211,8 @@ fn notes(
     let slots = || groups.iter().flat_map(|group| &group.slots);
     let cores = slots().count();
     let mut notes = Vec::new();
-    let threads_here: usize = machine.cores().map(|(_, core)| core.cpus.and(mask).len()).sum();
-    let one_core = machine.cores().filter(|(_, core)| !core.cpus.and(mask).is_empty()).count() == 1;
+    let mut own = machine.cores().map(|(_, core)| core).filter(|core| !core.cpus.and(mask).is_empty());
+    let (threads_here, one_core) = (own.next().map_or(0, |core| core.siblings.len()), own.next().is_none());
     if one_core && machine.online > threads_here && machine.source != Source::Flat {
         notes.push(format!(
             "a rank may use only one core of a machine with {} processors; mpirun binds each of one or two ranks to a single \

@@ -121,6 +121,7 @@ fn cores(root: &Path, online: &CpuSet) -> Vec<Core> {
             }) as u32
         });
         cores.push(Core {
+            siblings: cpus.clone(),
             cpus,
             kind: kinds.get(&cpu).copied().unwrap_or(0),
             l3,
