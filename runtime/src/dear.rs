@@ -44,7 +44,7 @@ pub(crate) fn in_pieces<S>(
     let mut last = Instant::now();
     while at < end {
         size = sizes.next().unwrap_or(size);
-        let piece = at..end.min(at + size);
+        let piece = at..end.min(at.saturating_add(size));
         let count = (piece.end - piece.start) as u32;
         at = piece.end;
         serially(state, piece);
@@ -132,6 +132,12 @@ mod tests {
                 times.lock().unwrap()[i as usize] += 1;
             })?;
             assert!(times.into_inner().unwrap().iter().all(|&t| t == 1));
+            // The last indices there are.
+            let far = u64::MAX - 20;
+            assert_eq!(world.par(far..u64::MAX).map(|i| i - far).sum()?, 190);
+            let far_ones = Mutex::new(0);
+            world.par(far..u64::MAX).for_each(|i| *far_ones.lock().unwrap() += i - far)?;
+            assert_eq!(far_ones.into_inner().unwrap(), 190);
             Ok(())
         });
         job.unwrap();

@@ -68,6 +68,15 @@ impl World {
 
     fn new(comm: Comm, plan: Plan, idle: Idle, layout: Layout, notes: Vec<String>) -> Outcome<World> {
         let pool = Arc::new(Pool::new(&plan, idle, comm.abort_flag())?);
+        if let Some((worker, core)) = pool.misplaced().first() {
+            log_line(
+                comm.rank(),
+                format_args!(
+                    "worker {worker} is not on processor {core}, to which it was to be pinned, but runs where the system lets it: \
+                     another may have taken that processor away; `physalia topo` shows what may be used"
+                ),
+            );
+        }
         let host = physalia_collectives::failure::host().into();
         Ok(World { comm, pool, seat: Rc::new(Place { plan, host, layout, notes }), phases: Phases::default() })
     }
@@ -219,6 +228,12 @@ fn all_tell<T: Serialize + DeserializeOwned>(comm: &mut Comm, mine: &T) -> Outco
 pub(crate) fn clash(clash: Clash) -> Abort {
     let (rank, host, message) = (clash.ranks[1], clash.host.clone(), clash.to_string());
     Abort::new(Cause::Agreed { rank, host, message, by_all: true })
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.pool.rest(); // whatever `Idle` says: nobody is there to give them work
+    }
 }
 
 impl Deref for World {

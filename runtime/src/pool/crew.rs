@@ -12,14 +12,14 @@ use physalia_collectives::failure::{Seat, seat_here, set_seat_here};
 use physalia_topology::{CpuSet, Plan, sys};
 use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 use std::cell::{Cell, RefCell};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::ThreadId;
 
 /// A worker's place, known on its thread.
 #[derive(Clone, Copy)]
 pub(super) struct Here {
-    pub crew: u64,
+    /// The thread of the rank that it works for.
+    pub owner: ThreadId,
     pub worker: usize,
     pub domain: usize,
 }
@@ -46,7 +46,6 @@ struct Shape {
 
 /// The threads of a rank and what they share.
 pub(super) struct Crew {
-    pub id: u64,
     shape: Shape,
     pub layout: Layout,
     pub team: Arc<Team<Place>>,
@@ -64,44 +63,67 @@ impl Crew {
     /// The crew of the rank on this thread.
     pub(super) fn of(plan: &Plan, manner: Manner) -> Result<Arc<Crew>, ThreadPoolBuildError> {
         let shape = Shape::new(plan, manner);
-        if let Some(known) = HOME.with_borrow(|home| home.clone().filter(|crew| crew.shape == shape)) {
-            return Ok(known);
+        let known = HOME.with_borrow(|home| home.clone().filter(|crew| crew.shape == shape));
+        let crew = match known {
+            Some(known) => known,
+            None => Crew::new(shape, |a, b| plan.distance(a, b))?,
+        };
+        pin(crew.shape.cores[0]); // each time: the thread may have been elsewhere since
+        Ok(crew)
+    }
+
+    /// The workers whose threads the system has not put on the cores of the plan, with those cores. All threads look.
+    pub(super) fn misplaced(&self) -> Vec<(usize, u32)> {
+        let cores = &self.shape.cores;
+        if cores.iter().all(Option::is_none) {
+            return Vec::new();
         }
-        Crew::new(shape, |a, b| plan.distance(a, b))
+        let wrong = |worker: usize| {
+            let core = cores[worker]?;
+            let there = sys::affinity().is_ok_and(|cpus| cpus == CpuSet::from_iter([core]));
+            (!there).then_some((worker, core))
+        };
+        let mut found: Vec<(usize, u32)> = wrong(0).into_iter().collect();
+        for (domain, pool) in self.pools.iter().enumerate() {
+            let first = self.layout.workers_of(domain).start;
+            let all = |thread: rayon::BroadcastContext<'_>| {
+                let worker = first + thread.index();
+                if worker > 0 { wrong(worker) } else { None }
+            };
+            found.extend(pool.broadcast(all).into_iter().flatten());
+        }
+        found
     }
 
     fn new(shape: Shape, distance: impl Fn(usize, usize) -> u32) -> Result<Arc<Crew>, ThreadPoolBuildError> {
-        static IDS: AtomicU64 = AtomicU64::new(0);
-        let id = IDS.fetch_add(1, Ordering::Relaxed);
+        let owner = std::thread::current().id();
         let layout = Layout::new(&shape.counts, distance);
         let leads = HOME.with_borrow(Option::is_none) && rayon::current_thread_index().is_none();
         let pool = |domain: usize| {
             let workers = layout.workers_of(domain);
-            let builder = shape.builder(id, workers.map(|worker| Here { crew: id, worker, domain }).collect());
+            let builder = shape.builder(workers.map(|worker| Here { owner, worker, domain }).collect());
             if leads && domain == 0 { builder.use_current_thread().build() } else { builder.build() }
         };
         let pools = (0..layout.domains()).map(pool).collect::<Result<_, _>>()?;
         let crew = Arc::new(Crew {
-            id,
             team: Arc::new(Team::new(layout.threads() - 1, Place::new)),
             left: CachePadded::new(Left::new(layout.domains())),
             layout,
             pools,
             wide: OnceLock::new(),
             leads,
-            owner: std::thread::current().id(),
+            owner,
             shape,
         });
         if leads {
-            pin(crew.shape.cores[0]);
             HOME.set(Some(crew.clone()));
         }
         Ok(crew)
     }
 
-    /// Whether this is the thread of the rank whose crew this is.
-    pub(super) fn is_owner(&self) -> bool {
-        std::thread::current().id() == self.owner
+    /// The thread of the rank whose crew this is.
+    pub(super) fn owner(&self) -> ThreadId {
+        self.owner
     }
 
     pub(super) fn nodes(&self, domain: usize) -> &[u32] {
@@ -114,7 +136,7 @@ impl Crew {
 
     /// The rank's thread has this place while it leads a loop.
     pub(super) fn as_leader<R>(&self, f: impl FnOnce() -> R) -> R {
-        let _restore = Restore(HERE.replace(Some(Here { crew: self.id, worker: 0, domain: 0 })));
+        let _restore = Restore(HERE.replace(Some(Here { owner: self.owner, worker: 0, domain: 0 })));
         f()
     }
 
@@ -148,8 +170,8 @@ impl Crew {
             [only] if self.leads || only.current_thread_index().is_some() => return only.install(f),
             [only] => only,
             _ => self.wide.get_or_init(|| {
-                let here = |worker| Here { crew: self.id, worker, domain: self.layout.domain_of(worker) };
-                let builder = self.shape.builder(self.id, (0..self.layout.threads()).map(here).collect());
+                let here = |worker| Here { owner: self.owner, worker, domain: self.layout.domain_of(worker) };
+                let builder = self.shape.builder((0..self.layout.threads()).map(here).collect());
                 builder.build().unwrap_or_else(|error| panic!("no threads for a rank's workers: {error}"))
             }),
         };
@@ -191,7 +213,7 @@ impl Shape {
     }
 
     /// A pool with a thread for each of these places.
-    fn builder(&self, _: u64, places: Vec<Here>) -> ThreadPoolBuilder {
+    fn builder(&self, places: Vec<Here>) -> ThreadPoolBuilder {
         let (seat, cores) = (self.seat, self.cores.clone());
         let name = seat.map_or(String::new(), |s| format!("rank {} ", s.rank()));
         let first = places[0].worker;

@@ -9,7 +9,10 @@
 //! waits for long sleeps ([`Idle`], `PHYSALIA_IDLE`).
 //!
 //! A chunk's code may use rayon: `join`, `scope` and parallel iterators stay in the worker's domain, and workers of it that have
-//! nothing to do help. A loop within a chunk goes the same way.
+//! nothing to do help. A loop within a chunk goes the same way. Two limits are rayon's: what `rayon::spawn` begins may run on the
+//! rank's own thread and keeps it as long as it runs, so it must not wait for what the rank does later; and a thread belongs to
+//! the first pool it had, so if a program makes worlds of several shapes on one thread, rayon's calls in chunks on that thread
+//! go to the first one's workers.
 //!
 //! Invariants: no lock is held across a rayon call; nothing installs from one pool into another; a panic on a worker goes on
 //! in the rank's thread.
@@ -89,6 +92,16 @@ impl Pool {
     /// If the system gives no more threads.
     pub(crate) fn new(plan: &Plan, idle: Idle, abort: AbortFlag) -> Result<Pool, rayon::ThreadPoolBuildError> {
         Ok(Pool { crew: Crew::of(plan, idle::Manner::new(idle, plan.pinned))?, abort })
+    }
+
+    /// The workers whose threads the system has not put on the cores of the plan, with those cores. Local.
+    pub(crate) fn misplaced(&self) -> Vec<(usize, u32)> {
+        self.crew.misplaced()
+    }
+
+    /// Sends workers to sleep that spin, until there is work again. Local.
+    pub(crate) fn rest(&self) {
+        self.crew.rest();
     }
 
     /// The number of workers.
@@ -217,18 +230,13 @@ impl Pool {
 
     fn role(&self) -> Role {
         match crew::here() {
-            Some(here) if here.crew == self.crew.id => Role::Worker,
-            None if self.crew.is_owner() => Role::Leader,
+            Some(here) if here.owner == self.crew.owner() => Role::Worker, // also of another pool of this rank
+            None if std::thread::current().id() == self.crew.owner() => Role::Leader,
             _ => panic!(
-                "a rank's workers are used on a thread that is not the rank's: do it on the rank's thread, or in World::local"
+                "a rank's workers are used on a thread that is not the rank's, nor one of its workers: do it on the rank's own \
+                 thread, or in its World::local or World::each"
             ),
         }
-    }
-}
-
-impl Drop for Pool {
-    fn drop(&mut self) {
-        self.crew.rest(); // whatever `Idle` says: nobody is there to give them work
     }
 }
 
@@ -240,12 +248,13 @@ enum Role {
     Worker,
 }
 
-/// The number of the worker that this code runs on, among its rank's; `None` outside of loops and of rayon's work.
+/// The number of the worker that this code runs on, among its rank's; `None` on the rank's own thread outside of loops (also in
+/// rayon's work there), and on threads that are no worker's.
 pub fn worker_here() -> Option<usize> {
     crew::here().map(|here| here.worker)
 }
 
-/// The domain of the worker that this code runs on; `None` outside of loops and of rayon's work.
+/// The domain of the worker that this code runs on; `None` where [`worker_here`] is.
 pub fn domain_here() -> Option<usize> {
     crew::here().map(|here| here.domain)
 }

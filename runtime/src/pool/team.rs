@@ -53,6 +53,15 @@ struct Seat<S> {
     own: S,
 }
 
+/// Ends the process if it is dropped: a frame in which members may be must not be left.
+struct Stay;
+
+impl Drop for Stay {
+    fn drop(&mut self) {
+        std::process::abort();
+    }
+}
+
 /// The first of several panics.
 #[derive(Default)]
 struct Panics(Mutex<Option<Box<dyn Any + Send>>>);
@@ -60,7 +69,11 @@ struct Panics(Mutex<Option<Box<dyn Any + Send>>>);
 impl Panics {
     fn catch(&self, f: impl FnOnce()) {
         if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(payload);
+            let mut first = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            match *first {
+                None => *first = Some(payload),
+                Some(_) => std::mem::forget(payload), // its destructor could panic, too
+            }
         }
     }
 
@@ -124,7 +137,7 @@ impl<S: Sync> Team<S> {
     ) {
         assert!(!self.running.swap(true, Ordering::Acquire), "a team is run within itself");
         // Nothing that is called may unwind through here: members may be in the body.
-        let panics = Panics::default();
+        let (panics, stay) = (Panics::default(), Stay);
         let guarded = |seat: usize| panics.catch(|| body(seat));
         let number = self.number.load(Ordering::Relaxed) + 1;
         self.open(number, &guarded);
@@ -143,6 +156,7 @@ impl<S: Sync> Team<S> {
                 }
             }
         }
+        std::mem::forget(stay);
         self.running.store(false, Ordering::Release);
         panics.go_on();
     }

@@ -29,6 +29,7 @@ struct Outcome {
     /// By worker: the cost of what it did.
     loads: Vec<u64>,
     moves: u64,
+    steals: u64,
 }
 
 struct State {
@@ -96,6 +97,7 @@ impl Loop {
                         victim.end -= taken;
                         state.queues[me] = victim.end..victim.end + taken;
                         start += STEAL_NS;
+                        outcome.steals += 1;
                     }
                     Next::Wait => {
                         events.push(Reverse((now + LOOK_NS, me)));
@@ -288,8 +290,8 @@ mod any {
                 prop_assert!(outcome.remote.iter().all(|&r| r == 0));
             } else {
                 let (last, dearest) = (job.comes.iter().max().unwrap(), job.costs.iter().max().copied().unwrap_or(0));
-                let moves = outcome.moves * (STEAL_NS + LOOK_NS) / job.layout.threads() as u64;
-                let bound = mean(&job) * 1.05 + (last + 4 * dearest + moves) as f64;
+                let steals = outcome.steals * STEAL_NS;
+                let bound = mean(&job) * 1.05 + (last + 4 * dearest + steals + 10 * LOOK_NS) as f64;
                 prop_assert!(outcome.makespan as f64 <= bound, "{} of {bound}", outcome.makespan);
             }
         }

@@ -89,6 +89,33 @@ fn panics_wait_for_the_others() {
     });
 }
 
+/// What a panic carries may panic when it is dropped: only one is carried on, and the others are not dropped.
+#[test]
+fn panics_that_panic_again() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            if !thread::panicking() {
+                panic!("dropped");
+            }
+        }
+    }
+    with(3, 100, |threads| {
+        for _ in 0..5 {
+            let ended = catch_unwind(AssertUnwindSafe(|| threads.run(|_| std::panic::panic_any(Bomb), true)));
+            std::mem::forget(ended.unwrap_err());
+            let done = AtomicUsize::new(0);
+            threads.run(
+                |_| {
+                    done.fetch_add(1, Ordering::Relaxed);
+                },
+                true,
+            );
+            assert_eq!(done.into_inner(), 4);
+        }
+    });
+}
+
 #[test]
 fn a_panic_of_the_wait_waits_too() {
     with(1, 100, |threads| {
