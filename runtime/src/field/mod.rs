@@ -132,6 +132,9 @@ impl<T: Cell, const D: usize> Field<T, D> {
     }
 
     /// Every cell from its position, in parallel.
+    ///
+    /// # Panics
+    /// As `f` does, or on a thread that is neither the rank's nor one of its workers.
     pub fn fill(&mut self, f: impl Fn([u64; D]) -> T + Sync) {
         let ghosts = self.grid.ghosts();
         let bands: Vec<_> = self.blocks.iter_mut().flat_map(|block| block.bands(ghosts, |_| true)).collect();

@@ -59,7 +59,7 @@ impl<'f, T: Cell> Rows<'f, T> {
 /// progresses. Rows go to workers of the domain that has their memory first. Local. Each cell's value must depend on the source alone, not on where rows or boxes are cut.
 ///
 /// # Panics
-/// If the fields lie on different boxes, or as `kernel` does.
+/// If the fields lie on different boxes, as `kernel` does, or on a thread that is neither the rank's nor one of its workers.
 pub fn sweep<T: Cell, const D: usize>(
     src: &Field<T, D>,
     dst: &mut Field<T, D>,

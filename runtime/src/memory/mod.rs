@@ -46,11 +46,12 @@ use std::sync::Arc;
 /// How a memory came to lie where it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Placement {
-    /// Nothing was done: a page will lie with the worker that first writes it. So where the pool has one domain.
+    /// Nothing was done: a page will lie with the worker that first writes it. So where the pool has one domain, and in a chunk
+    /// of a loop, whose worker cannot ask others.
     FirstUse,
     /// Workers of the pages' homes have touched them.
     FirstTouch,
-    /// The system was told on which nodes pages must lie; none has been touched.
+    /// The system was told on which nodes pages should lie, as long as these have room; none has been touched.
     Bound,
 }
 
@@ -87,7 +88,7 @@ impl<T: Plain + Pod> NumaVec<T> {
     /// On a thread that is neither the rank's nor one of its workers, as [`Pool::local`].
     pub fn new(pool: &Arc<Pool>, len: usize) -> io::Result<NumaVec<T>> {
         let mut vec = NumaVec::divided(pool, len)?;
-        if pool.domains() > 1 {
+        if touches(pool) {
             touch::at_home(&mut vec.pages, &vec.homes, pool);
             vec.placement = Placement::FirstTouch;
         }
@@ -110,7 +111,7 @@ impl<T: Plain + Pod> NumaVec<T> {
         let nodes = nodes(pool).concat();
         if nodes.len() > 1 && vec.bind(Policy::Interleave(nodes)) {
             vec.placement = Placement::Bound;
-        } else if pool.domains() > 1 {
+        } else if touches(pool) {
             touch::in_turn(&mut vec.pages, vec.homes.unit(), pool);
             vec.placement = Placement::FirstTouch;
         }
@@ -132,7 +133,7 @@ impl<T: Plain + Pod> NumaVec<T> {
         let mut vec = NumaVec::lazy(pool, len, |bytes| Homes::one(bytes, domain, domains, page_bytes()))?;
         if nodes(pool).concat().len() > 1 && vec.bind(Policy::Prefer(pool.nodes(domain).to_vec())) {
             vec.placement = Placement::Bound;
-        } else if domains > 1 {
+        } else if touches(pool) {
             touch::at_home(&mut vec.pages, &vec.homes, pool);
             vec.placement = Placement::FirstTouch;
         }
@@ -244,6 +245,11 @@ impl<T: Plain + Pod> NumaVec<T> {
 pub(crate) fn each_at_home<I: Send>(pool: &Pool, items: Vec<I>, home: impl Fn(&I) -> usize, f: impl Fn(I) + Sync) {
     let (items, cuts) = homes::by_home(pool.domains(), items, home);
     pool.each_at(items, &cuts, Rule::HomeFirst, |_, item| f(item));
+}
+
+/// Whether workers of all domains can touch memory beforehand, and should.
+fn touches(pool: &Pool) -> bool {
+    pool.domains() > 1 && crate::pool::worker_here().is_none()
 }
 
 /// Of each domain, the nodes.
@@ -387,6 +393,16 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_chunk_makes_memory_of_its_own() {
+        let pool = pool(&[1, 1]);
+        pool.each(vec![(); 4], |_, ()| {
+            let mut vec = NumaVec::<u32>::new(&pool, 100_000).unwrap();
+            assert_eq!(vec.placement(), Placement::FirstUse);
+            vec.fill(1);
+        });
     }
 
     #[test]
