@@ -24,6 +24,7 @@
 #![deny(unsafe_code)] // but in `pool::team`
 
 mod blocks;
+pub mod chunk;
 mod dear;
 pub mod exact;
 pub mod fast;
