@@ -46,6 +46,12 @@ impl Encoder {
         self.bytes(&(len as u64).to_le_bytes());
     }
 
+    /// Values of which any bits are one, as they lie in memory, after their number. (Between machines of one byte order.)
+    pub fn plain<T: bytemuck::Pod>(&mut self, values: &[T]) {
+        self.len(values.len());
+        self.bytes(bytemuck::cast_slice(values));
+    }
+
     /// What was written.
     pub fn finish(self) -> Vec<u8> {
         self.0
@@ -94,6 +100,18 @@ impl<'b> Decoder<'b> {
             wanted: count.saturating_mul(each as u64),
             left: self.rest.len(),
         })
+    }
+
+    /// What [`Encoder::plain`] has written.
+    ///
+    /// # Errors
+    /// If the bytes end before.
+    pub fn plain<T: bytemuck::Pod>(&mut self) -> Result<Vec<T>, DecodeError> {
+        const { assert!(size_of::<T>() > 0, "values without bytes") };
+        let count = self.len(size_of::<T>())?;
+        let mut values = vec![T::zeroed(); count];
+        bytemuck::cast_slice_mut(&mut values).copy_from_slice(self.bytes(count * size_of::<T>())?);
+        Ok(values)
     }
 
     /// An error about the value that has just been read, of so many bytes.

@@ -59,8 +59,8 @@ impl Region {
 pub struct Boxes {
     /// Where each axis is cut: 0, …, its cells.
     cuts: [Vec<u64>; 3],
-    owners: Vec<u32>,
-    epoch: u64,
+    pub(super) owners: Vec<u32>,
+    pub(super) epoch: u64,
 }
 
 impl Boxes {

@@ -21,6 +21,7 @@ mod array;
 pub mod boxes;
 mod cell;
 mod grid;
+mod moves;
 mod reduce;
 mod storage;
 mod sums;

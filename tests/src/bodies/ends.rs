@@ -2,6 +2,7 @@
 //! Peers wait in a collective, or compute.
 
 use crate::{Body, End};
+use physalia::field::Boxes;
 use physalia::prelude::*;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -43,6 +44,7 @@ pub(super) fn bodies() -> Vec<Body> {
         bad("another_closure", another_closure, 1, &["all_reduce of (u32, By<", "is there with another closure"]),
         bad("another_plan", another_plan, 1, &["start of the plan made in call of u8 ["]),
         bad("another_halo_plan", another_halo_plan, 1, &["start of the plan made in call of f64 ["]),
+        bad("another_move", another_move, 1, &["Field::move_boxes of ", "ends.rs:"]),
         bad("another_length", another_length, 1, &["all_reduce_into", "[4, 0]", "[5, 0]"]),
         bad("another_range", another_range, 1, &["par sum of u64 [0, 10]", "par sum of u64 [0, 11]"]),
         bad("another_root", another_root, 1, &["broadcast of u32 [0, 1]", "broadcast of u32 [1, 1]"]),
@@ -282,6 +284,13 @@ fn another_halo_plan(world: &mut World) -> Outcome<()> {
     for (plan, field) in &mut fields {
         plan.start(world, field)?.finish(field)?;
     }
+    Ok(())
+}
+
+fn another_move(world: &mut World) -> Outcome<()> {
+    let boxes = Boxes::with([vec![0, 4096, 5000], vec![0, 1], vec![0, 1]], vec![0, 1]);
+    let mut u = Field::<f64, 1>::with_boxes(world, Grid::new([5000]), boxes)?;
+    u.move_boxes(world, &[(0, world.rank().min(1))])?;
     Ok(())
 }
 

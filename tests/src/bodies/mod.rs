@@ -2,6 +2,7 @@
 
 mod collectives;
 mod ends;
+mod fields;
 mod handles;
 mod large;
 mod neighbours;
@@ -19,6 +20,7 @@ pub(crate) fn all() -> Vec<Body> {
         large::bodies(),
         handles::bodies(),
         plans::bodies(),
+        fields::bodies(),
         neighbours::bodies(),
         sorts::bodies(),
         sums::bodies(),
