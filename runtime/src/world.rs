@@ -90,7 +90,7 @@ impl World {
     /// The world of a process that is a rank: ranks on one host with one mask divide it, disjoint masks are kept as they
     /// are. What is a domain, and how many workers a core has, is as rank 0 is asked, so that all divide alike. Collective:
     /// each rank tells all what it may use, and then what it has planned.
-    #[cfg_attr(not(feature = "mpi"), allow(dead_code))]
+    #[cfg_attr(not(feature = "mpi"), allow(dead_code))] // only ranks that are processes agree; it is compiled and checked always
     pub(crate) fn of_process(mut comm: Comm, room: &Room<'_>) -> Outcome<World> {
         let Room { machine, mask, wish, idle } = *room;
         let host = physalia_collectives::failure::host();
@@ -218,7 +218,7 @@ impl World {
 }
 
 /// What each rank has to tell, on all ranks. Collective.
-#[cfg_attr(not(feature = "mpi"), allow(dead_code))]
+#[cfg_attr(not(feature = "mpi"), allow(dead_code))] // as `of_process`, which is all that calls it
 fn all_tell<T: Serialize + DeserializeOwned>(comm: &mut Comm, mine: &T) -> Outcome<Vec<T>> {
     let all = comm.all_gather_v(&postcard::to_stdvec(mine)?)?;
     Ok(all.iter().map(postcard::from_bytes).collect::<Result<_, _>>()?)

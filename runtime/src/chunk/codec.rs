@@ -46,8 +46,10 @@ impl Encoder {
         self.bytes(&(len as u64).to_le_bytes());
     }
 
-    /// Values of which any bits are one, as they lie in memory, after their number. (Between machines of one byte order.)
+    /// Values of which any bits are one, as they lie in the memory of a little-endian machine, after their number. On others it
+    /// does not compile, rather than that one misreads what another has written.
     pub fn plain<T: bytemuck::Pod>(&mut self, values: &[T]) {
+        const { assert!(cfg!(target_endian = "little"), "plain values are those of little-endian machines") };
         self.len(values.len());
         self.bytes(bytemuck::cast_slice(values));
     }
@@ -108,6 +110,7 @@ impl<'b> Decoder<'b> {
     /// If the bytes end before.
     pub fn plain<T: bytemuck::Pod>(&mut self) -> Result<Vec<T>, DecodeError> {
         const { assert!(size_of::<T>() > 0, "values without bytes") };
+        const { assert!(cfg!(target_endian = "little"), "plain values are those of little-endian machines") };
         let count = self.len(size_of::<T>())?;
         let mut values = vec![T::zeroed(); count];
         bytemuck::cast_slice_mut(&mut values).copy_from_slice(self.bytes(count * size_of::<T>())?);

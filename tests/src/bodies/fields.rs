@@ -49,15 +49,15 @@ fn boxes_that_move_keep_their_bits(world: &mut World) -> Outcome<()> {
     let mut next = u.like();
     let (random, ranks) = (Random::new(5), u64::from(world.size()));
     let pick = |step: u64, i: u64, below: u64| ((random.unit(step << 20 | i) * below as f64) as u64).min(below - 1);
-    for now in 0..8 {
-        let moves: Vec<(usize, u32)> = match now {
+    for round in 0..8 {
+        let moves: Vec<(usize, u32)> = match round {
             3 => (0..24).map(|id| (id, (ranks - 1) as u32)).collect(),
             5 => Vec::new(),
-            _ => (0..10).map(|i| (pick(now, i, 24) as usize, pick(now, 100 + i, ranks) as u32)).collect(),
+            _ => (0..10).map(|i| (pick(round, i, 24) as usize, pick(round, 100 + i, ranks) as u32)).collect(),
         };
         u.move_boxes(world, &moves)?;
         next.move_boxes(world, &moves)?;
-        assert_eq!((u.boxes().epoch(), next.boxes().epoch()), (now + 1, now + 1));
+        assert_eq!((u.boxes().epoch(), next.boxes().epoch()), (round + 1, round + 1));
         for &(id, _) in &moves {
             let last = moves.iter().rev().find(|m| m.0 == id).expect("it is there").1;
             assert_eq!(u.boxes().owners()[id], last);
@@ -66,7 +66,7 @@ fn boxes_that_move_keep_their_bits(world: &mut World) -> Outcome<()> {
         assert_eq!(u.len(), cells);
         step(world, &mut u, &mut next)?;
         step(world, &mut still, &mut still_next)?;
-        assert_eq!(u.hash(world)?, still.hash(world)?, "step {now}");
+        assert_eq!(u.hash(world)?, still.hash(world)?, "step {round}");
         assert_eq!(u.sum(world)?.to_bits(), still.sum(world)?.to_bits());
     }
     Ok(())
