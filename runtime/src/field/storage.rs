@@ -1,7 +1,8 @@
 //! One box in memory: its cells with ghosts around, row after row.
 //!
-//! Rows have a pitch of whole cache lines, and not a power of two of them: rows of neighbouring y would else fall into the
-//! same cache sets.
+//! Each row's first own cell begins a cache line, with a line or more of room before it and after the last one, so that whole
+//! lines around a row can be read and x-ghosts have a place. Rows have an odd number of lines, and planes an odd number of rows:
+//! neighbours in y and z would else fall into the same cache sets.
 //!
 //! The memory is a [`NumaVec`]: each domain of workers has a part of the box, which it touches first and then computes.
 
@@ -25,10 +26,40 @@ pub(crate) struct Block<T> {
     pub id: usize,
     pub region: Region,
     ghosts: [usize; 3],
-    pitch: usize,
+    layout: Layout,
     /// Rows that a worker takes at a time.
     most: usize,
     cells: NumaVec<T>,
+}
+
+/// Where rows lie, in cells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Layout {
+    /// Before a row's first own cell: x-ghosts, at the end of this.
+    lead: usize,
+    /// From row to row.
+    pitch: usize,
+    /// From plane to plane.
+    plane: usize,
+    /// All.
+    count: usize,
+}
+
+impl Layout {
+    /// Rows of `len[0]` own cells, with ghosts around; `None` if so many cells cannot be addressed.
+    fn of<T>(len: [u64; 3], ghosts: [usize; 3]) -> Option<Layout> {
+        let line = (LINE / size_of::<T>()).max(1);
+        let side = |a: usize| usize::try_from(len[a]).ok()?.checked_add(2 * ghosts[a]);
+        let lead = ghosts[0].max(1).next_multiple_of(line);
+        let behind = usize::try_from(len[0]).ok()?.checked_add(ghosts[0])?;
+        let lines = (behind.div_ceil(line) + lead / line) | 1;
+        let rows = if len[2] > 1 { side(1)? | 1 } else { side(1)? };
+        let pitch = lines.checked_mul(line)?;
+        let plane = pitch.checked_mul(rows)?;
+        let count = plane.checked_mul(side(2)?)?.checked_add(lead)?;
+        let addressed = count.checked_mul(size_of::<T>()).is_some_and(|bytes| bytes <= isize::MAX as usize);
+        addressed.then_some(Layout { lead, pitch, plane, count })
+    }
 }
 
 impl<T: Cell> Block<T> {
@@ -37,41 +68,37 @@ impl<T: Cell> Block<T> {
     /// # Errors
     /// If the box is larger than memory can be addressed, or the system gives none so long.
     pub(crate) fn new(id: usize, region: Region, ghosts: [usize; 3], pool: &Arc<Pool>) -> Result<Block<T>, String> {
-        let side = |a: usize| usize::try_from(region.len(a)).ok()?.checked_add(2 * ghosts[a]);
-        let too_large = || {
-            let [x, y, z] = [0, 1, 2].map(|a| region.len(a));
+        let len = [0, 1, 2].map(|a| region.len(a));
+        let layout = Layout::of::<T>(len, ghosts).ok_or_else(|| {
+            let [x, y, z] = len;
             format!("a box of {x} × {y} × {z} cells of {} bytes is larger than memory can be addressed", size_of::<T>())
-        };
-        let pitch = side(0).and_then(padded::<T>).ok_or_else(too_large)?;
-        let count = side(1).zip(side(2)).and_then(|(y, z)| pitch.checked_mul(y)?.checked_mul(z));
-        let count = count.filter(|c| c.checked_mul(size_of::<T>()).is_some_and(|b| b <= isize::MAX as usize));
-        let count = count.ok_or_else(too_large)?;
+        })?;
+        let count = layout.count;
         let cells = NumaVec::new(pool, count).map_err(|_| {
             format!("no memory for {:.1} GiB of cells", (count * size_of::<T>()) as f64 / (1u64 << 30) as f64)
         })?;
         let part = size_of_val(&*cells) / (BANDS * pool.threads());
-        let most = (part.clamp(*BAND.start(), *BAND.end()) / (pitch * size_of::<T>())).max(1);
-        Ok(Block { id, region, ghosts, pitch, most, cells })
+        let most = (part.clamp(*BAND.start(), *BAND.end()) / (layout.pitch * size_of::<T>())).max(1);
+        Ok(Block { id, region, ghosts, layout, most, cells })
     }
 
     pub(crate) fn like(&self, pool: &Arc<Pool>) -> Block<T> {
         Block::new(self.id, self.region.clone(), self.ghosts, pool).unwrap_or_else(|e| panic!("{e}"))
     }
 
-    /// Where the row of (y, z) begins, with its ghosts. Global positions, ghosts counted from below zero.
+    /// Where the row of (y, z) begins: its first own cell. Global positions, ghosts counted from below zero.
     fn row_start(&self, y: i64, z: i64) -> usize {
         let local = |at: i64, axis: usize| {
             let local = at - self.region.begin[axis].cast_signed() + self.ghosts[axis] as i64;
             debug_assert!((0..(self.region.len(axis) as i64 + 2 * self.ghosts[axis] as i64)).contains(&local));
             local as usize
         };
-        let rows = self.region.len(1) as usize + 2 * self.ghosts[1];
-        (local(z, 2) * rows + local(y, 1)) * self.pitch
+        local(z, 2) * self.layout.plane + local(y, 1) * self.layout.pitch + self.layout.lead
     }
 
     /// The cells of the row, with ghosts at both ends.
     pub(crate) fn row(&self, y: i64, z: i64) -> &[T] {
-        let start = self.row_start(y, z);
+        let start = self.row_start(y, z) - self.ghosts[0];
         &self.cells[start..start + self.region.len(0) as usize + 2 * self.ghosts[0]]
     }
 
@@ -87,16 +114,17 @@ impl<T: Cell> Block<T> {
     }
 
     fn cell(&self, x: u64, y: u64, z: u64) -> usize {
-        let x = x.cast_signed() - self.region.begin[0].cast_signed() + self.ghosts[0] as i64;
-        self.row_start(y.cast_signed(), z.cast_signed()) + usize::try_from(x).expect("a cell of the box or its halo")
+        let x = (x.cast_signed() - self.region.begin[0].cast_signed()) as isize;
+        debug_assert!(x >= -(self.ghosts[0] as isize));
+        let row = self.row_start(y.cast_signed(), z.cast_signed());
+        row.checked_add_signed(x).expect("a cell of the box or its halo")
     }
 
     /// The cells without ghosts, axes `[z, y, x]`.
     pub(crate) fn view(&self) -> ArrayView3<'_, T> {
         let [nx, ny, nz] = [0, 1, 2].map(|a| self.region.len(a) as usize);
         let [x, y, z] = self.region.begin;
-        let rows = ny + 2 * self.ghosts[1];
-        let shape = (nz, ny, nx).strides((rows * self.pitch, self.pitch, 1));
+        let shape = (nz, ny, nx).strides((self.layout.plane, self.layout.pitch, 1));
         ArrayView3::from_shape(shape, &self.cells[self.cell(x, y, z)..]).expect("a box lies inside its memory")
     }
 
@@ -135,11 +163,10 @@ impl<T: Cell> Block<T> {
 
     /// The box's own rows for which `choose((y, z))`, in bands for workers. Neighbouring chosen rows of one plane share a band.
     pub(crate) fn bands(&mut self, ghosts: [usize; 3], choose: impl Fn([u64; 2]) -> bool) -> Vec<Band<'_, T>> {
-        let (region, pitch, most) = (self.region.clone(), self.pitch, self.most);
-        let rows = region.len(1) as usize + 2 * ghosts[1];
+        let (region, most, Layout { lead, pitch, plane: whole, .. }) = (self.region.clone(), self.most, self.layout);
         let mut bands: Vec<Band<'_, T>> = Vec::new();
         let (homes, cells) = self.cells.homes_and_values();
-        let planes = cells.chunks_mut(rows * pitch).enumerate().skip(ghosts[2]);
+        let planes = cells.chunks_mut(whole).enumerate().skip(ghosts[2]);
         for (z, (before, mut plane)) in (region.begin[2]..region.end[2]).zip(planes) {
             let mut at = 0; // rows of the plane that are split off already
             let mut y = region.begin[1];
@@ -151,12 +178,12 @@ impl<T: Cell> Block<T> {
                     let (mine, rest) = rest.split_at_mut(count * pitch);
                     (plane, at) = (rest, first + count);
                     let start = [region.begin[0], y, z];
-                    let home = homes.home((before * rows + first + count / 2) * pitch * size_of::<T>());
+                    let home = homes.home((before * whole + (first + count / 2) * pitch + lead) * size_of::<T>());
                     bands.push(Band {
                         home,
                         start,
                         len: region.len(0) as usize,
-                        ghosts: ghosts[0],
+                        lead,
                         pitch,
                         cells: mine,
                     });
@@ -166,13 +193,6 @@ impl<T: Cell> Block<T> {
         }
         bands
     }
-}
-
-/// Cells of a row with ghosts, so that rows begin on new cache lines and do not lie a power of two apart.
-fn padded<T>(cells: usize) -> Option<usize> {
-    let line = (LINE / size_of::<T>()).max(1);
-    let pitch = cells.checked_next_multiple_of(line)?;
-    if (pitch * size_of::<T>()).is_multiple_of(1024) { pitch.checked_add(line) } else { Some(pitch) }
 }
 
 /// Some neighbouring rows of one plane of a box, to be read by one worker.
@@ -197,7 +217,7 @@ pub(crate) struct Band<'f, T> {
     pub home: usize,
     start: [u64; 3],
     len: usize,
-    ghosts: usize,
+    lead: usize,
     pitch: usize,
     cells: &'f mut [T],
 }
@@ -207,7 +227,7 @@ impl<T> Band<'_, T> {
     pub(crate) fn each_row(self, mut f: impl FnMut([u64; 3], &mut [T])) {
         let [x, y, z] = self.start;
         for (y, row) in (y..).zip(self.cells.chunks_mut(self.pitch)) {
-            f([x, y, z], &mut row[self.ghosts..self.ghosts + self.len]);
+            f([x, y, z], &mut row[self.lead..self.lead + self.len]);
         }
     }
 }
