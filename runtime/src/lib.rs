@@ -21,7 +21,7 @@
 //! A name says who takes part: methods on [`World`] and [`Comm`] that take `&mut self` are collective (all ranks call them),
 //! methods on a field or a pool are local unless they take the world, closures of `on_root` are `Send` and so cannot hold a
 //! world.
-#![deny(unsafe_code)] // but in `pool::team`
+#![deny(unsafe_code)] // but in `pool::team` and `stencil`
 
 mod blocks;
 pub mod chunk;
@@ -42,6 +42,8 @@ pub mod progress;
 pub mod random;
 mod simulate;
 pub mod sort;
+#[allow(unsafe_code)]
+pub mod stencil;
 mod total;
 mod tree;
 pub mod vector;

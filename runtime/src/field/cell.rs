@@ -1,14 +1,10 @@
 //! What a field can hold.
 
+use crate::stencil::lanes::Lanes;
 use physalia_collectives::Plain;
 
 /// Numbers that a field can hold: any bits are a value, and travel as they are.
-pub trait Cell: Plain + bytemuck::Pod + PartialEq + Default {
-    /// As many as a cache line has.
-    #[doc(hidden)]
-    type Line: Copy + Send + Sync + std::ops::IndexMut<usize, Output = Self> + AsRef<[Self]>;
-    #[doc(hidden)]
-    const NO_LINE: Self::Line;
+pub trait Cell: Plain + bytemuck::Pod + PartialEq + Default + Lanes {
     /// The value's bits.
     fn bits(self) -> u64;
     /// The value as `f64`; exact for floats and for integers up to 53 bits.
@@ -17,8 +13,6 @@ pub trait Cell: Plain + bytemuck::Pod + PartialEq + Default {
 
 macro_rules! cell {
     ($($t:ty => $bits:expr),*) => { $(impl Cell for $t {
-        type Line = [$t; 64 / size_of::<$t>()];
-        const NO_LINE: Self::Line = [0 as $t; 64 / size_of::<$t>()];
         fn bits(self) -> u64 {
             $bits(self)
         }

@@ -23,7 +23,7 @@ mod cell;
 mod grid;
 mod moves;
 mod reduce;
-mod storage;
+pub(crate) mod storage;
 mod sums;
 mod sweep;
 
@@ -160,6 +160,16 @@ impl<T: Cell, const D: usize> Field<T, D> {
     /// If the system does not tell.
     pub fn locality(&self) -> io::Result<Locality> {
         self.blocks.iter().map(Block::locality).sum()
+    }
+
+    /// Its rows, as pointers.
+    pub(crate) fn raws(&mut self) -> Vec<storage::Raw<T>> {
+        self.blocks.iter_mut().map(Block::raw).collect()
+    }
+
+    /// Cells before a row's first own one, from row to row, and before all rows; the same in all boxes unless they divide x.
+    pub(crate) fn row_shape(&self) -> [usize; 3] {
+        storage::row_shape::<T>(self.boxes.region(0).len(0), self.grid.ghosts()[0])
     }
 
     pub(crate) fn pool(&self) -> &Arc<Pool> {

@@ -1,7 +1,7 @@
 //! One box in memory: its cells with ghosts around, row after row.
 //!
-//! Each row's first own cell begins a cache line, with a line or more of room before it and after the last one, so that whole
-//! lines around a row can be read and x-ghosts have a place. Rows have an odd number of lines, and planes an odd number of rows:
+//! Each row's first own cell begins a cache line, with a line or more of room before it, and the memory has a line more at both
+//! ends, so that whole lines around a row can be read and x-ghosts have a place. Rows have an odd number of lines, and planes an odd number of rows:
 //! neighbours in y and z would else fall into the same cache sets.
 //!
 //! The memory is a [`NumaVec`]: each domain of workers has a part of the box, which it touches first and then computes.
@@ -35,6 +35,8 @@ pub(crate) struct Block<T> {
 /// Where rows lie, in cells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Layout {
+    /// Before the first row, and behind the last one.
+    margin: usize,
     /// Before a row's first own cell: x-ghosts, at the end of this.
     lead: usize,
     /// From row to row.
@@ -56,10 +58,16 @@ impl Layout {
         let rows = if len[2] > 1 { side(1)? | 1 } else { side(1)? };
         let pitch = lines.checked_mul(line)?;
         let plane = pitch.checked_mul(rows)?;
-        let count = plane.checked_mul(side(2)?)?.checked_add(lead)?;
+        let count = plane.checked_mul(side(2)?)?.checked_add(2 * line)?;
         let addressed = count.checked_mul(size_of::<T>()).is_some_and(|bytes| bytes <= isize::MAX as usize);
-        addressed.then_some(Layout { lead, pitch, plane, count })
+        addressed.then_some(Layout { margin: line, lead, pitch, plane, count })
     }
+}
+
+/// Cells before a row's first own one, from row to row, and before all rows, in boxes of so many cells along x.
+pub(crate) fn row_shape<T>(len: u64, ghosts: usize) -> [usize; 3] {
+    let layout = Layout::of::<T>([len, 1, 1], [ghosts, 0, 0]).expect("boxes as large are there");
+    [layout.lead, layout.pitch, layout.margin]
 }
 
 impl<T: Cell> Block<T> {
@@ -93,7 +101,8 @@ impl<T: Cell> Block<T> {
             debug_assert!((0..(self.region.len(axis) as i64 + 2 * self.ghosts[axis] as i64)).contains(&local));
             local as usize
         };
-        local(z, 2) * self.layout.plane + local(y, 1) * self.layout.pitch + self.layout.lead
+        let Layout { margin, lead, pitch, plane, .. } = self.layout;
+        margin + local(z, 2) * plane + local(y, 1) * pitch + lead
     }
 
     /// The cells of the row, with ghosts at both ends.
@@ -118,6 +127,20 @@ impl<T: Cell> Block<T> {
         debug_assert!(x >= -(self.ghosts[0] as isize));
         let row = self.row_start(y.cast_signed(), z.cast_signed());
         row.checked_add_signed(x).expect("a cell of the box or its halo")
+    }
+
+    /// The domain that has the middle of a row.
+    pub(crate) fn home(&self, [y, z]: [i64; 2]) -> usize {
+        self.cells.home(self.row_start(y, z) + self.region.len(0) as usize / 2)
+    }
+
+    /// Where its rows are, for code that goes by pointers.
+    pub(crate) fn raw(&mut self) -> Raw<T> {
+        let [_, y, z] = self.region.begin;
+        let first = self.row_start(y.cast_signed(), z.cast_signed());
+        let Layout { lead, pitch, plane, .. } = self.layout;
+        let rows = [1, 2].map(|a| self.region.len(a));
+        Raw { id: self.id, first: self.cells.as_mut_ptr().wrapping_add(first), begin: [y, z], rows, lead, pitch, plane }
     }
 
     /// The cells without ghosts, axes `[z, y, x]`.
@@ -163,10 +186,11 @@ impl<T: Cell> Block<T> {
 
     /// The box's own rows for which `choose((y, z))`, in bands for workers. Neighbouring chosen rows of one plane share a band.
     pub(crate) fn bands(&mut self, ghosts: [usize; 3], choose: impl Fn([u64; 2]) -> bool) -> Vec<Band<'_, T>> {
-        let (region, most, Layout { lead, pitch, plane: whole, .. }) = (self.region.clone(), self.most, self.layout);
+        let (region, most) = (self.region.clone(), self.most);
+        let Layout { margin, lead, pitch, plane: whole, .. } = self.layout;
         let mut bands: Vec<Band<'_, T>> = Vec::new();
         let (homes, cells) = self.cells.homes_and_values();
-        let planes = cells.chunks_mut(whole).enumerate().skip(ghosts[2]);
+        let planes = cells[margin..].chunks_mut(whole).enumerate().skip(ghosts[2]);
         for (z, (before, mut plane)) in (region.begin[2]..region.end[2]).zip(planes) {
             let mut at = 0; // rows of the plane that are split off already
             let mut y = region.begin[1];
@@ -178,20 +202,39 @@ impl<T: Cell> Block<T> {
                     let (mine, rest) = rest.split_at_mut(count * pitch);
                     (plane, at) = (rest, first + count);
                     let start = [region.begin[0], y, z];
-                    let home = homes.home((before * whole + (first + count / 2) * pitch + lead) * size_of::<T>());
-                    bands.push(Band {
-                        home,
-                        start,
-                        len: region.len(0) as usize,
-                        lead,
-                        pitch,
-                        cells: mine,
-                    });
+                    let home =
+                        homes.home((margin + before * whole + (first + count / 2) * pitch + lead) * size_of::<T>());
+                    bands.push(Band { home, start, len: region.len(0) as usize, lead, pitch, cells: mine });
                 }
                 y += count.max(1) as u64;
             }
         }
         bands
+    }
+}
+
+/// The rows of a box, as pointers. Around each row's own cells its lead before and the rest of the pitch behind may be used too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Raw<T> {
+    pub id: usize,
+    /// The first own cell.
+    pub first: *mut T,
+    begin: [u64; 2],
+    rows: [u64; 2],
+    pub lead: usize,
+    pub pitch: usize,
+    plane: usize,
+}
+
+impl<T> Raw<T> {
+    /// The first own cell of a row of the box.
+    ///
+    /// # Panics
+    /// If it is no row of the box.
+    pub(crate) fn row(&self, [y, z]: [u64; 2]) -> *mut T {
+        let [y, z] = [y - self.begin[0], z - self.begin[1]];
+        assert!(y < self.rows[0] && z < self.rows[1], "row {y}, {z} of {:?}", self.rows);
+        self.first.wrapping_add(z as usize * self.plane + y as usize * self.pitch)
     }
 }
 

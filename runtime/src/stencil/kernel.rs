@@ -1,0 +1,244 @@
+//! The line engine: a stencil is evaluated a line of 64 bytes at a time, for up to four rows side by side.
+//!
+//! A counted loop over the cells of a line, with the rows inside it, becomes clean vector code from any closure that the
+//! compiler inlines. The leading row or plane is asked for a line at a time while another line is stored past the caches: only
+//! both together double the speed of a sweep from memory.
+//!
+//! Code here is compiled once for each stencil, set of instructions and number of rows, so it does no more than that; where rows
+//! lie is told by a [`Call`], which is the same for all stencils.
+
+use super::Stencil;
+use super::formula::lines;
+use super::isa::{Isa, Set};
+use super::lanes::Register;
+use super::point::{MAX_OUTPUTS, MAX_ROWS, Place, Point, Reach, Values};
+use crate::field::Cell;
+
+/// Rows that may be fetched ahead in one call.
+pub(super) const MAX_AHEAD: usize = 12;
+
+/// What one call computes: some rows side by side, from `x0` (a multiple of a line) to `x1`.
+pub(super) struct Call<T> {
+    /// One step earlier, by field and row.
+    pub old: [[*const T; MAX_ROWS]; MAX_OUTPUTS],
+    pub out: [[*mut T; MAX_ROWS]; MAX_OUTPUTS],
+    /// Rows to fetch meanwhile.
+    pub ahead: [*const T; MAX_AHEAD],
+    pub aheads: usize,
+    pub x0: isize,
+    pub x1: isize,
+    /// Store past the caches: rows of `out` begin lines then.
+    pub stream: bool,
+    pub place: Place,
+}
+
+impl<T> Call<T> {
+    #[inline(always)]
+    pub(super) fn prefetch<I: Isa>(&self, x: isize) {
+        for row in &self.ahead[..self.aheads] {
+            I::prefetch(row.wrapping_offset(x).cast());
+        }
+    }
+}
+
+/// Computes rows of a stencil that is behind the first pointer.
+pub(super) type RowsFn<T> = unsafe fn(*const (), &Call<T>, &Reach<T>);
+
+/// A stencil, compiled for one set of instructions.
+#[derive(Clone, Copy)]
+pub(super) struct Kernel<T> {
+    /// One row.
+    pub one: RowsFn<T>,
+    /// `rows` rows.
+    pub many: RowsFn<T>,
+    pub rows: usize,
+    pub radius: usize,
+    pub inputs: usize,
+    pub outputs: usize,
+    pub leapfrog: bool,
+}
+
+/// Evaluates some rows.
+///
+/// # Safety
+/// - The first pointer is a stencil of the type; the processor has the set of instructions.
+/// - The table is filled for R, K and B with rows of a grid of D axes. Those of the first field can be read from a line before
+///   `x0` to the end of the line of `x1` and a line more, all others from R before `x0` to R behind that end; `old` from `x0`
+///   to the end of the line of `x1` if OLD.
+/// - `out` can be written from `x0` to `x1`, nobody else uses it meanwhile, and it overlaps nothing that is read but `old`.
+#[inline(always)]
+unsafe fn rows<I, T, S, const R: usize, const K: usize, const D: usize, const B: usize, const OLD: bool>(
+    stencil: *const (),
+    call: &Call<T>,
+    reach: &Reach<T>,
+) where
+    I: Isa,
+    T: Cell,
+    S: Stencil<T, R, K>,
+{
+    // SAFETY: as the caller says.
+    unsafe {
+        let stencil = &*stencil.cast::<S>();
+        if call.stream {
+            range::<I, T, S, R, K, D, B, OLD, true>(stencil, call, reach);
+        } else {
+            range::<I, T, S, R, K, D, B, OLD, false>(stencil, call, reach);
+        }
+    }
+}
+
+/// # Safety
+/// As for `rows`.
+#[inline(always)]
+unsafe fn range<
+    I,
+    T,
+    S,
+    const R: usize,
+    const K: usize,
+    const D: usize,
+    const B: usize,
+    const OLD: bool,
+    const NT: bool,
+>(
+    stencil: &S,
+    call: &Call<T>,
+    reach: &Reach<T>,
+) where
+    I: Isa,
+    T: Cell,
+    S: Stencil<T, R, K>,
+{
+    let line = T::LINE as isize;
+    let whole = call.x0 + (call.x1 - call.x0) / line * line;
+    let mut x = call.x0;
+    if I::LINES && S::LINES && <T::Register as Register<T>>::HERE {
+        // SAFETY: as the caller says.
+        unsafe { lines::<I, T, S, R, K, D, B, OLD, NT>(stencil, call, reach, whole) };
+        x = whole;
+    }
+    while x < whole {
+        let lines = eval::<T, S, R, K, D, B, OLD>(stencil, call, reach, x);
+        for n in 0..S::Out::N {
+            for j in 0..B {
+                let from = std::ptr::from_ref(&lines[n][j]).cast::<u8>();
+                // SAFETY: a whole line of a row that is written.
+                unsafe {
+                    let to = call.out[n][j].offset(x).cast::<u8>();
+                    if NT {
+                        I::stream(to, from);
+                    } else {
+                        to.cast::<[u8; 64]>().write_unaligned(from.cast::<[u8; 64]>().read_unaligned());
+                    }
+                }
+            }
+        }
+        call.prefetch::<I>(x);
+        x += line;
+    }
+    if x < call.x1 {
+        // The rest of the line may be others': all is computed, and what belongs to the range is stored.
+        let lines = eval::<T, S, R, K, D, B, OLD>(stencil, call, reach, x);
+        for n in 0..S::Out::N {
+            for j in 0..B {
+                for i in 0..call.x1 - x {
+                    // SAFETY: a cell of the range.
+                    unsafe { *call.out[n][j].offset(x + i) = lines[n][j][i as usize] };
+                }
+            }
+        }
+        call.prefetch::<I>(x);
+    }
+}
+
+/// A line of each row, side by side in one counted loop.
+#[inline(always)]
+fn eval<T, S, const R: usize, const K: usize, const D: usize, const B: usize, const OLD: bool>(
+    stencil: &S,
+    call: &Call<T>,
+    reach: &Reach<T>,
+    x: isize,
+) -> [[T::Line; B]; MAX_OUTPUTS]
+where
+    T: Cell,
+    S: Stencil<T, R, K>,
+{
+    let mut lines = [[T::ZEROS; B]; MAX_OUTPUTS];
+    for i in 0..T::LINE {
+        for j in 0..B {
+            let olds = if OLD { S::Out::N } else { 0 };
+            let point =
+                Point { reach, old: &call.old, place: &call.place, x: x + i as isize, row: j, rows: B, dims: D, olds };
+            let values = stencil.eval(point);
+            for n in 0..S::Out::N {
+                lines[n][j][i] = values.value(n);
+            }
+        }
+    }
+    lines
+}
+
+macro_rules! entry {
+    ($name:ident, $isa:ty $(, $features:literal)?) => {
+        /// # Safety
+        /// As for `rows`.
+        $(#[target_feature(enable = $features)])?
+        unsafe fn $name<T, S, const R: usize, const K: usize, const D: usize, const B: usize, const OLD: bool>(
+            stencil: *const (),
+            call: &Call<T>,
+            reach: &Reach<T>,
+        ) where
+            T: Cell,
+            S: Stencil<T, R, K>,
+        {
+            // SAFETY: as the caller says.
+            unsafe { rows::<$isa, T, S, R, K, D, B, OLD>(stencil, call, reach) }
+        }
+    };
+}
+
+#[cfg(target_arch = "x86_64")]
+entry!(on_avx512, super::isa::Avx512, "avx512f,avx512vl,avx512bw,avx512dq,avx2");
+#[cfg(target_arch = "x86_64")]
+entry!(on_avx2, super::isa::Avx2, "avx2");
+entry!(on_base, super::isa::Base);
+
+/// Rows that are best computed together. More rows share loads; but rows of a wide stencil have more addresses than there are
+/// registers.
+const fn side_by_side(radius: usize, outputs: usize, dims: usize) -> usize {
+    match (radius, outputs, dims) {
+        (0..=1, 1, 2) => 4,
+        (0..=1, 2, 2) | (0..=1, 1, 3) => 2,
+        _ => 1,
+    }
+}
+
+impl<T: Cell> Kernel<T> {
+    /// The code of a stencil for a set of instructions.
+    pub(super) fn of<S, const R: usize, const K: usize, const D: usize, const OLD: bool>(set: Set) -> Kernel<T>
+    where
+        S: Stencil<T, R, K>,
+    {
+        match const { side_by_side(R, S::Out::N, D) } {
+            4 => Kernel::with_rows::<S, R, K, D, OLD, 4>(set),
+            2 => Kernel::with_rows::<S, R, K, D, OLD, 2>(set),
+            _ => Kernel::with_rows::<S, R, K, D, OLD, 1>(set),
+        }
+    }
+
+    fn with_rows<S, const R: usize, const K: usize, const D: usize, const OLD: bool, const B: usize>(
+        set: Set,
+    ) -> Kernel<T>
+    where
+        S: Stencil<T, R, K>,
+    {
+        let (one, many, rows): (RowsFn<T>, RowsFn<T>, usize) = match set {
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx512 => (on_avx512::<T, S, R, K, D, 1, OLD>, on_avx512::<T, S, R, K, D, B, OLD>, B),
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx2 => (on_avx2::<T, S, R, K, D, 1, OLD>, on_avx2::<T, S, R, K, D, B, OLD>, B),
+            _ => (on_base::<T, S, R, K, D, 1, OLD>, on_base::<T, S, R, K, D, 1, OLD>, 1),
+        };
+        Kernel { one, many, rows, radius: R, inputs: K, outputs: S::Out::N, leapfrog: OLD }
+    }
+}

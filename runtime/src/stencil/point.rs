@@ -1,0 +1,177 @@
+//! What a stencil sees of the grid: one cell and its neighbours.
+
+use crate::field::Cell;
+
+/// The largest radius of a stencil.
+pub const MAX_RADIUS: usize = 8;
+/// The most fields that a stencil reads.
+pub const MAX_INPUTS: usize = 8;
+/// The most fields that a stencil writes.
+pub const MAX_OUTPUTS: usize = 4;
+/// Rows that are computed side by side, at most: what two of them read is then loaded once.
+pub(super) const MAX_ROWS: usize = 4;
+
+const REACH: usize = MAX_INPUTS * (2 * MAX_RADIUS + 1) * (2 * MAX_RADIUS + MAX_ROWS);
+
+/// Where the rows lie that some neighbouring rows can reach: `[input][dz + R][dy + R + row]`, dense for the radius and the
+/// number of rows at hand. Kernels get it as a shared reference, so that the compiler knows that no store changes it.
+pub(super) struct Reach<T>(pub(super) [*const T; REACH]);
+
+impl<T> Reach<T> {
+    pub(super) fn new() -> Reach<T> {
+        Reach([std::ptr::null(); REACH])
+    }
+
+    /// The place of a row in the table.
+    #[inline(always)]
+    pub(super) const fn index(radius: usize, rows: usize, input: usize, dz: isize, dy: isize) -> usize {
+        let side = 2 * radius + 1;
+        (input * side + (dz + radius as isize) as usize) * (side - 1 + rows) + (dy + radius as isize) as usize
+    }
+}
+
+/// Where neighbouring rows lie in the grid, and when: the position of the cell at x = 0 of the first one, and the steps done.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Place {
+    pub origin: [i64; 3],
+    /// Cells along axes that are periodic; 0 for others.
+    pub periods: [i64; 3],
+    pub step: u64,
+}
+
+impl Place {
+    /// The position of a cell so far from there, along periodic axes within the grid.
+    #[inline(always)]
+    pub(super) fn cell(&self, x: isize, row: usize) -> [i64; 3] {
+        let at = [self.origin[0] + x as i64, self.origin[1] + row as i64, self.origin[2]];
+        std::array::from_fn(|a| if self.periods[a] > 0 { at[a].rem_euclid(self.periods[a]) } else { at[a] })
+    }
+}
+
+/// One cell, its neighbours up to `R` away along each axis, in `K` fields.
+///
+/// Fields are numbered: first those that are stepped, then those that are only read.
+pub struct Point<'a, T, const R: usize, const K: usize = 1> {
+    pub(super) reach: &'a Reach<T>,
+    pub(super) old: &'a [[*const T; MAX_ROWS]; MAX_OUTPUTS],
+    pub(super) place: &'a Place,
+    pub(super) x: isize,
+    /// Which of the rows, of how many.
+    pub(super) row: usize,
+    pub(super) rows: usize,
+    pub(super) dims: usize,
+    /// Fields of which the level before is at hand.
+    pub(super) olds: usize,
+}
+
+impl<T, const R: usize, const K: usize> Clone for Point<'_, T, R, K> {
+    #[inline(always)]
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T, const R: usize, const K: usize> Copy for Point<'_, T, R, K> {}
+
+impl<T: Copy, const R: usize, const K: usize> std::fmt::Debug for Point<'_, T, R, K> {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        write!(f, "Point({:?})", self.cell())
+    }
+}
+
+impl<T: Copy, const R: usize, const K: usize> Point<'_, T, R, K> {
+    /// The value so far away in the first field. With constant distances this is one load.
+    ///
+    /// # Panics
+    /// If a distance is larger than the radius `R`, or along an axis that the field does not have. [`near`](Point::near) is
+    /// checked by the compiler instead.
+    #[inline(always)]
+    pub fn at(&self, dx: isize, dy: isize, dz: isize) -> T {
+        self.of(0, dx, dy, dz)
+    }
+
+    /// The value so far away in field `k`.
+    ///
+    /// # Panics
+    /// As [`at`](Point::at), or if `k` is not below `K`.
+    #[inline(always)]
+    pub fn of(&self, k: usize, dx: isize, dy: isize, dz: isize) -> T {
+        let far = dx.unsigned_abs().max(dy.unsigned_abs()).max(dz.unsigned_abs());
+        assert!(far <= R, "a stencil reads farther than its radius says");
+        assert!(dz == 0 || self.dims > 2, "a stencil reads along z, which the field does not have");
+        assert!(dy == 0 || self.dims > 1, "a stencil reads along y, which the field does not have");
+        assert!(k < K, "a stencil reads a field that its point does not have");
+        let index = Reach::<T>::index(R, self.rows, k, dz, dy + self.row as isize);
+        // SAFETY: whoever makes a point has filled the table for radius, rows and K fields with rows that can be read R cells
+        // beyond every x of the point; the distances were checked.
+        unsafe { *self.reach.0.get_unchecked(index).offset(self.x + dx) }
+    }
+
+    /// The value so far away in the first field; that the radius is kept is checked when the program is compiled.
+    #[inline(always)]
+    pub fn near<const DX: isize, const DY: isize, const DZ: isize>(&self) -> T {
+        const {
+            assert!(
+                DX.unsigned_abs() <= R && DY.unsigned_abs() <= R && DZ.unsigned_abs() <= R,
+                "this stencil reads farther than the radius R of its Point<T, R>"
+            );
+        }
+        self.of(0, DX, DY, DZ)
+    }
+
+    /// The same cell one step earlier; in steppers made by [`leapfrog`](super::Stepper::leapfrog).
+    ///
+    /// # Panics
+    /// In other steppers.
+    #[inline(always)]
+    pub fn old(&self) -> T {
+        self.old_of(0)
+    }
+
+    /// As [`old`](Point::old), of field `k`.
+    ///
+    /// # Panics
+    /// As [`old`](Point::old), or if field `k` is not stepped.
+    #[inline(always)]
+    pub fn old_of(&self, k: usize) -> T {
+        assert!(k < self.olds, "one step earlier is kept of the fields that a leapfrog stepper steps");
+        // SAFETY: rows of all such fields are there, and can be read at every x of the point.
+        unsafe { *self.old[k][self.row].offset(self.x) }
+    }
+
+    /// The cell's position in the grid. At the ends of rows it may lie outside: what is computed there is not kept.
+    #[inline(always)]
+    pub fn cell(&self) -> [i64; 3] {
+        self.place.cell(self.x, self.row)
+    }
+
+    /// The number of steps that were done before this one, as the stepper counts them.
+    #[inline(always)]
+    pub fn step(&self) -> u64 {
+        self.place.step
+    }
+}
+
+/// What a stencil gives for a cell: one value, or an array of one value for each field that it steps.
+pub trait Values<T>: Copy {
+    /// How many.
+    const N: usize;
+    /// The n-th.
+    fn value(&self, n: usize) -> T;
+}
+
+impl<T: Cell> Values<T> for T {
+    const N: usize = 1;
+    #[inline(always)]
+    fn value(&self, _: usize) -> T {
+        *self
+    }
+}
+
+impl<T: Cell, const N: usize> Values<T> for [T; N] {
+    const N: usize = N;
+    #[inline(always)]
+    fn value(&self, n: usize) -> T {
+        self[n]
+    }
+}

@@ -1,0 +1,413 @@
+//! What is prepared for fields on some boxes: tables, halos, and tiles in the order in which they are computed.
+//!
+//! A sweep computes the tiles first that other ranks wait for, sends those, and computes the others while messages travel.
+
+use super::ends::Ends;
+use super::exchange::{Exchange, RowShape};
+use super::isa;
+use super::kernel::Kernel;
+use super::places::Geometry;
+use super::shape::{Shape, tiles};
+use super::tables::{FieldTables, Raws};
+use super::taps::Taps;
+use super::tile::{Desk, Sweep, Table, Tile};
+use super::walls::{About, Wall};
+use crate::World;
+use crate::field::{Boxes, Cell, Field, Region};
+use crate::pool::{Failed, Pool, Rule, worker_here};
+use physalia_collectives::{Abort, poll_here};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Everything but the stencil, the fields and the time.
+pub(super) struct Ready<T: Cell> {
+    boxes: Arc<Boxes>,
+    pub geometry: Geometry<T>,
+    pub shape: Shape,
+    kernel: Kernel<T>,
+    rows: RowShape,
+    mine: Vec<Mine<T>>,
+    exchange: Exchange<T>,
+    /// Of fields that are only read; with the exchange in whose messages their halos stay.
+    reads: Vec<FieldTables<T>>,
+    reads_from: Option<Exchange<T>>,
+    /// Of arrays that were seen as a field of the exchange.
+    tables: Vec<(usize, Raws<T>, FieldTables<T>)>,
+    mirrors: Vec<[[Option<About>; 2]; 2]>,
+    taps: Vec<Taps<T>>,
+    /// Tiles that neighbours wait for, and the others.
+    work: [Work; 2],
+    desks: Vec<Mutex<Desk<T>>>,
+}
+
+/// A box of this rank.
+struct Mine<T: Cell> {
+    region: Region,
+    /// The ends of rows, by field.
+    ends: Vec<Ends<T>>,
+}
+
+/// Tiles of boxes in the order of their homes, and where each domain's begin.
+struct Work {
+    tiles: Vec<(usize, Tile)>,
+    cuts: Vec<usize>,
+}
+
+/// A sweep to be done.
+pub(super) struct Task<'a, T> {
+    /// What the kernel is of.
+    pub stencil: *const (),
+    /// The fields that are stepped, in a leapfrog followed by those one step earlier; where they go.
+    pub now: &'a [Raws<T>],
+    pub next: &'a [Raws<T>],
+    pub steps: usize,
+    /// Steps done before.
+    pub step: u64,
+    /// Another sweep follows: halos are exchanged for it.
+    pub more: bool,
+}
+
+impl<T: Cell> Ready<T> {
+    /// Prepares for fields on the boxes of `field`. Collective.
+    #[track_caller]
+    pub(super) fn new<const D: usize>(
+        world: &mut World,
+        geometry: Geometry<T>,
+        shape: Shape,
+        kernel: Kernel<T>,
+        field: &mut Field<T, D>,
+        reads: &mut [Field<T, D>],
+    ) -> Result<Ready<T>, Abort> {
+        let (boxes, rows) = (field.boxes.clone(), field.row_shape());
+        let rows = RowShape { lead: rows[0], pitch: rows[1], margin: rows[2] };
+        let levels = if kernel.leapfrog && shape.steps > 1 { 2 } else { 1 };
+        let inputs: Vec<usize> = (0..levels).flat_map(|_| 0..kernel.outputs).collect();
+        let exchange = Exchange::new(world, &geometry, &boxes, &inputs, rows)?;
+        let cuts_x = geometry.cuts_x(&boxes);
+        let mine = |id: usize| -> Mine<T> {
+            let region = boxes.region(id);
+            let at_end = [region.begin[0] == 0, region.end[0] == geometry.extent[0]];
+            let ends = |walls: &[[Wall<T>; 2]; 3]| Ends {
+                walls: [0, 1]
+                    .map(|side| Some(walls[0][side].clone()).filter(|wall| at_end[side] && !wall.is_periodic())),
+                wrap: (geometry.is_periodic(0) && !cuts_x).then_some(geometry.depth),
+                cells: region.len(0) as isize,
+            };
+            Mine { ends: geometry.walls.iter().map(ends).collect(), region }
+        };
+        let mine: Vec<Mine<T>> = boxes.of_rank(world.rank()).into_iter().map(mine).collect();
+        let work = work(&geometry, &shape, &exchange, field, kernel.radius);
+        let desks = (0..world.threads()).map(|_| Mutex::new(Desk::new())).collect();
+        let (mirrors, taps) = (geometry.mirrors(kernel.outputs), mine.iter().map(|_| Taps::new(vec![])).collect());
+        let mut ready = Ready {
+            boxes,
+            geometry,
+            shape,
+            kernel,
+            rows,
+            mine,
+            exchange,
+            reads: vec![],
+            reads_from: None,
+            tables: vec![],
+            mirrors,
+            taps,
+            work,
+            desks,
+        };
+        ready.look_at(world, reads)?;
+        Ok(ready)
+    }
+
+    /// Whether this is for fields on these boxes.
+    pub(super) fn fits(&self, boxes: &Arc<Boxes>) -> bool {
+        Arc::ptr_eq(&self.boxes, boxes) || *self.boxes == **boxes
+    }
+
+    /// Gets the halos of fields that are only read, once and for all. Collective.
+    #[track_caller]
+    fn look_at<const D: usize>(&mut self, world: &mut World, reads: &mut [Field<T, D>]) -> Result<(), Abort> {
+        if reads.is_empty() {
+            return Ok(());
+        }
+        let first = self.kernel.outputs;
+        let arrays: Vec<Raws<T>> = reads.iter_mut().map(Field::raws).collect();
+        let inputs: Vec<usize> = (first..first + reads.len()).collect();
+        let mut exchange = Exchange::new(world, &self.geometry, &self.boxes, &inputs, self.rows)?;
+        // SAFETY: the fields are borrowed exclusively, and have halos as wide as the radius.
+        unsafe {
+            ghosts(world.pool(), &self.geometry, &self.mine, &arrays, |k| first + k, 0);
+            send(world, &mut exchange, &self.boxes, &arrays.iter().collect::<Vec<_>>())?;
+        }
+        exchange.receive()?;
+        for (k, array) in arrays.iter().enumerate() {
+            let of = Some((&exchange, k));
+            let tables = FieldTables::new(&self.geometry, &self.boxes, first + k, array, of, self.rows);
+            // SAFETY: nobody else knows these tables.
+            unsafe {
+                tables.fill_parts(&exchange, ends_of(&self.geometry, &self.mine, first + k, 0));
+                tables.make_rows(&self.geometry, &self.boxes, array, first + k, 0);
+            }
+            self.reads.push(tables);
+        }
+        self.reads_from = Some(exchange);
+        Ok(())
+    }
+
+    /// The table of an array that takes part as number `k`.
+    fn table(&mut self, k: usize, array: &Raws<T>) -> usize {
+        if let Some(known) = self.tables.iter().position(|(seen, raws, _)| *seen == k && raws == array) {
+            return known;
+        }
+        // Fields come and go; few are ever in use.
+        if self.tables.len() >= 32 {
+            self.tables.clear();
+        }
+        let input = k % self.kernel.outputs; // a leapfrog has each field twice
+        let travels = k < self.kernel.outputs || (self.kernel.leapfrog && self.shape.steps > 1);
+        let exchange = travels.then_some((&self.exchange, k));
+        let tables = FieldTables::new(&self.geometry, &self.boxes, input, array, exchange, self.rows);
+        self.tables.push((k, array.clone(), tables));
+        self.tables.len() - 1
+    }
+
+    /// The fields were written by others: sets what lies around them, halos too. Collective over neighbours.
+    ///
+    /// # Safety
+    /// Nobody else uses the arrays meanwhile; they have halos as wide as the radius.
+    #[track_caller]
+    pub(super) unsafe fn begin(&mut self, world: &mut World, now: &[Raws<T>], step: u64) -> Result<(), Abort> {
+        let outputs = self.kernel.outputs;
+        // SAFETY: as the caller says.
+        unsafe { ghosts(world.pool(), &self.geometry, &self.mine, now, |k| k % outputs, step) };
+        if self.exchange.is_alone() {
+            return Ok(());
+        }
+        let travel = if self.kernel.leapfrog && self.shape.steps == 1 { self.kernel.outputs } else { now.len() };
+        let now: Vec<&Raws<T>> = now[..travel].iter().collect();
+        // SAFETY: as the caller says.
+        unsafe { send(world, &mut self.exchange, &self.boxes, &now)? };
+        self.exchange.receive()
+    }
+
+    /// Does some steps. Collective over neighbours if more follow.
+    ///
+    /// # Safety
+    /// Nobody else uses the arrays meanwhile, and `begin` or a sweep has set their surroundings; the stencil is the kernel's.
+    #[track_caller]
+    pub(super) unsafe fn sweep(&mut self, world: &mut World, task: &Task<'_, T>) -> Result<(), Abort> {
+        let outputs = self.kernel.outputs;
+        let now: Vec<usize> = task.now.iter().enumerate().map(|(k, array)| self.table(k, array)).collect();
+        let next: Vec<usize> = task.next.iter().enumerate().map(|(k, array)| self.table(k, array)).collect();
+        let Ready { boxes, geometry, exchange, tables, mine, .. } = self;
+        for (k, &table) in now.iter().enumerate() {
+            let tables = &tables[table].2;
+            // SAFETY: as the caller says.
+            unsafe {
+                tables.fill_parts(exchange, ends_of(geometry, mine, k % outputs, task.step));
+                tables.make_rows(geometry, boxes, &task.now[k], k % outputs, task.step);
+            }
+        }
+        let of_box = |list: &[usize], index: usize| -> Vec<Table<T>> {
+            list.iter().map(|&t| tables[t].2.table(index)).collect()
+        };
+        let rows: Vec<[Vec<Table<T>>; 3]> = (0..mine.len())
+            .map(|index| {
+                let mut src = of_box(&now, index);
+                let old = src.split_off(outputs);
+                src.extend(self.reads.iter().map(|read| read.table(index)));
+                [src, old, of_box(&next, index)]
+            })
+            .collect();
+        let cells: u64 = mine.iter().map(|mine| mine.region.cells()).sum();
+        let bytes = cells as usize * size_of::<T>() * (task.now.len() + task.next.len());
+        let sweeps: Vec<Sweep<'_, T>> = (mine.iter().zip(&rows).zip(&self.taps))
+            .map(|((mine, [src, old, next]), taps)| Sweep {
+                kernel: self.kernel,
+                stencil: task.stencil,
+                dims: geometry.dims,
+                steps: task.steps,
+                clip: geometry.clip(&mine.region),
+                origin: mine.region.begin.map(u64::cast_signed),
+                periods: geometry.periods(),
+                step: task.step,
+                src,
+                old,
+                dst: &next[..outputs],
+                dst_old: &next[outputs..],
+                mirrors: &self.mirrors,
+                ends: &mine.ends,
+                taps,
+                stream: bytes > STREAM_FROM,
+                ahead: if geometry.dims == 2 { 4 } else { 1 },
+            })
+            .collect();
+        let [first, rest] = &self.work;
+        // SAFETY: as the caller says; tiles do not overlap.
+        unsafe { run(world, &self.desks, &sweeps, first) };
+        let exchanges = task.more && !exchange.is_alone();
+        if exchanges {
+            // What is now and, in a leapfrog that fuses steps, one step earlier.
+            let mut after: Vec<&Raws<T>> = task.next[..outputs].iter().collect();
+            if self.kernel.leapfrog && self.shape.steps > 1 {
+                after.extend(if task.steps == 1 { &task.now[..outputs] } else { &task.next[outputs..] });
+            }
+            // SAFETY: the tiles that are sent are done.
+            unsafe { send(world, exchange, boxes, &after)? };
+        }
+        // SAFETY: as above.
+        unsafe { run(world, &self.desks, &sweeps, rest) };
+        if exchanges { exchange.receive() } else { Ok(()) }
+    }
+}
+
+/// Sets the ghosts at the walls of a box's row of a field, of which all cells are there.
+fn ends_of<T: Cell>(
+    geometry: &Geometry<T>,
+    boxes: &[Mine<T>],
+    input: usize,
+    step: u64,
+) -> impl Fn(usize, *mut T, [i64; 2]) {
+    move |index, row, [y, z]| {
+        let region = &boxes[index].region;
+        let (columns, clip) = ((0, region.len(0) as isize), geometry.clip(region).0[0]);
+        let place = [region.begin[0].cast_signed(), y, z];
+        // SAFETY: a row of the tables' own, with ghosts on both sides.
+        unsafe { boxes[index].ends[input].apply(row, columns, &clip, geometry.radius, place, step) };
+    }
+}
+
+/// Sets the ghosts at the ends of all own rows.
+///
+/// # Safety
+/// Nobody else uses the arrays meanwhile; they have halos as wide as the radius.
+unsafe fn ghosts<T: Cell>(
+    pool: &Pool,
+    geometry: &Geometry<T>,
+    boxes: &[Mine<T>],
+    arrays: &[Raws<T>],
+    input: impl Fn(usize) -> usize + Sync,
+    step: u64,
+) {
+    const ROWS: u64 = 256;
+    let mut items = Vec::new();
+    for k in 0..arrays.len() {
+        for (index, mine) in boxes.iter().enumerate() {
+            let rows = mine.region.len(1) * mine.region.len(2);
+            items.extend((0..rows.div_ceil(ROWS)).map(|part| (k, index, part * ROWS..rows.min((part + 1) * ROWS))));
+        }
+    }
+    let arrays = Shared(arrays);
+    pool.each(items, |_, (k, index, rows)| {
+        let (arrays, mine) = (&arrays, &boxes[index]);
+        let (region, ends) = (&mine.region, &mine.ends[input(k)]);
+        let columns = (0, region.len(0) as isize);
+        let clip = geometry.clip(region).0[0];
+        for row in rows {
+            let at = [region.begin[1] + row % region.len(1), region.begin[2] + row / region.len(1)];
+            let place = [region.begin[0], at[0], at[1]].map(u64::cast_signed);
+            let row = arrays.0[k][index].row(at);
+            // SAFETY: an own row, which one worker has; it has ghosts as wide as the halo.
+            unsafe {
+                ends.apply(row, columns, &clip, geometry.radius, place, step);
+                ends.wrap(row, columns);
+            }
+        }
+    });
+}
+
+/// Fields that together are larger than this are stored past the caches: they would not stay there until the next sweep.
+const STREAM_FROM: usize = 16 << 20;
+
+/// Sends rows of arrays to those that need them.
+///
+/// # Safety
+/// Nobody writes what is sent meanwhile.
+#[track_caller]
+unsafe fn send<T: Cell>(
+    world: &mut World,
+    exchange: &mut Exchange<T>,
+    boxes: &Boxes,
+    arrays: &[&Raws<T>],
+) -> Result<(), Abort> {
+    let row = |k: usize, id: usize, at: [u64; 2]| {
+        arrays[k].iter().find(|raw| raw.id == id).expect("an own box is sent from").row(at)
+    };
+    // SAFETY: rows of fields have their lead and pitch.
+    unsafe { exchange.send(world, row, |id| boxes.region(id).begin[0]) }
+}
+
+/// Computes tiles on the workers.
+///
+/// # Safety
+/// As for `Sweep::tile`; tiles do not overlap.
+unsafe fn run<T: Cell>(world: &World, desks: &[Mutex<Desk<T>>], sweeps: &[Sweep<'_, T>], work: &Work) {
+    if work.tiles.is_empty() {
+        return;
+    }
+    let (abort, failed) = (world.abort_flag(), Failed::default());
+    let ending = || abort.raised() || failed.raised();
+    world.pool().feed(&work.cuts, Rule::HomeFirst, &ending, |feed| {
+        failed.watch(|| {
+            let desk = &desks[worker_here().unwrap_or(0)];
+            let mut desk = desk.lock().unwrap_or_else(PoisonError::into_inner);
+            while let Some(range) = feed.next() {
+                for (index, tile) in &work.tiles[range.start as usize..range.end as usize] {
+                    if ending() {
+                        break;
+                    }
+                    // SAFETY: as the caller says; a tile is given out once.
+                    unsafe { sweeps[*index].tile(tile, &mut desk) };
+                    poll_here();
+                }
+            }
+            isa::fence();
+        });
+    });
+}
+
+/// The tiles of this rank's boxes in the order of their homes; first those that have rows which are sent.
+fn work<T: Cell, const D: usize>(
+    geometry: &Geometry<T>,
+    shape: &Shape,
+    exchange: &Exchange<T>,
+    field: &Field<T, D>,
+    radius: usize,
+) -> [Work; 2] {
+    let domains = field.pool().domains();
+    let mut lists: [Vec<(usize, usize, Tile)>; 2] = [vec![], vec![]];
+    for (index, block) in field.blocks.iter().enumerate() {
+        let cells = geometry.lengths(&block.region);
+        let local = |cell: [u64; 3]| -> [isize; 2] {
+            let at = |axis: Option<usize>| axis.map_or(0, |a| (cell[a] - block.region.begin[a]) as isize);
+            let [_, m, s] = geometry.axes();
+            [at(m), at(s)]
+        };
+        let sent = exchange.sends.iter().flatten().filter(|c| c.piece.source == block.id);
+        let mut sent: Vec<[isize; 2]> = sent.map(|c| local(c.piece.cell)).collect();
+        sent.sort_unstable();
+        sent.dedup();
+        let depth = geometry.depth as isize;
+        let edge = |a: usize, side: usize| {
+            sent.iter().any(|row| if side == 0 { row[a] < depth } else { row[a] >= cells[a + 1] - depth })
+        };
+        let edges = [0, 1].map(|a| [0, 1].map(|side| edge(a, side)));
+        for tile in tiles::<T>(shape, cells, edges, geometry.depth, radius + 1) {
+            let has =
+                |row: &[isize; 2]| (tile.m.0..tile.m.1).contains(&row[0]) && (tile.s.0..tile.s.1).contains(&row[1]);
+            let middle = [(tile.m.0 + tile.m.1) / 2, (tile.s.0 + tile.s.1) / 2];
+            let home = block.home(geometry.row_at(&block.region, middle[0], middle[1]));
+            lists[usize::from(!sent.iter().any(has))].push((home, index, tile));
+        }
+    }
+    lists.map(|mut list| {
+        list.sort_by_key(|(home, ..)| *home);
+        let cuts = (0..=domains).map(|d| list.partition_point(|(home, ..)| *home < d)).collect();
+        Work { tiles: list.into_iter().map(|(_, index, tile)| (index, tile)).collect(), cuts }
+    })
+}
+
+/// Arrays that workers share, each of which uses its own rows.
+struct Shared<'a, T>(&'a [Raws<T>]);
+
+// SAFETY: as said.
+unsafe impl<T: Send> Sync for Shared<'_, T> {}

@@ -1,0 +1,180 @@
+//! How many steps a sweep fuses, and how large its tiles are: a model of what that costs. The choice never changes the result.
+//!
+//! A sweep of T steps reads and writes memory once instead of T times; its tiles compute their overlap twice, (T − 1) radii on
+//! each side. The rows between must fit the worker's cache. The model adds, for a cell and step: the bytes that pass to and
+//! from memory divided by T, over the bandwidth of a core; and the work of a core, times the overlap. From measurements:
+//! in two axes columns of some thousand bytes, in three whole rows are best.
+
+use super::places::Geometry;
+use super::tile::Tile;
+use crate::field::{Boxes, Cell};
+
+/// The largest number of steps that are fused.
+pub const MAX_TIME_BLOCK: usize = 64;
+/// Of a core, in bytes and cells a nanosecond. Only their ratio matters.
+const BANDWIDTH: f64 = 16.0;
+
+/// Steps of a sweep, and cells of its tiles along x, m and s.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Shape {
+    pub steps: usize,
+    pub tile: [usize; 3],
+}
+
+/// What the model knows of a stencil and its grid.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Facts {
+    pub dims: usize,
+    pub radius: usize,
+    pub inputs: usize,
+    pub outputs: usize,
+    pub leapfrog: bool,
+    pub rows: usize,
+    /// Bytes of a number; numbers of a line.
+    pub bytes: usize,
+    /// Cells of the largest box along x, m, s.
+    pub cells: [usize; 3],
+    pub workers: usize,
+    pub cache_bytes: usize,
+}
+
+impl Facts {
+    /// The best shape with at most so many steps.
+    pub(super) fn best(&self, most: usize) -> Shape {
+        let shapes = (1..=most.min(MAX_TIME_BLOCK)).filter(|t| *t <= 4 || t % 2 == 0).map(|steps| self.shape(steps));
+        let best = shapes.min_by(|a, b| self.cost(a).total_cmp(&self.cost(b)));
+        best.unwrap_or_else(|| self.shape(1))
+    }
+
+    /// The best tile for so many steps.
+    pub(super) fn shape(&self, steps: usize) -> Shape {
+        let tiles = self.tiles(steps);
+        let shapes = tiles.into_iter().map(|tile| Shape { steps, tile });
+        let best = shapes.min_by(|a, b| self.cost(a).total_cmp(&self.cost(b)));
+        best.unwrap_or(Shape { steps, tile: self.cells })
+    }
+
+    /// Tiles worth a thought.
+    fn tiles(&self, steps: usize) -> Vec<[usize; 3]> {
+        let [nx, nm, ns] = self.cells;
+        let line = 64 / self.bytes;
+        let least = (2 * line).max(self.radius + 1).next_multiple_of(line);
+        let halves = |n: usize, least: usize| -> Vec<usize> {
+            let mut all = vec![n];
+            let mut size = n.next_power_of_two() / 2;
+            while size >= least {
+                all.push(size);
+                size /= 2;
+            }
+            all
+        };
+        let columns = match self.dims {
+            3 => vec![nx],
+            _ => halves(nx, least.max(256)),
+        };
+        let ms = if self.dims > 2 { halves(nm, 8) } else { vec![1] };
+        let streams = if self.dims > 1 { halves(ns, 16) } else { vec![1] };
+        let mut tiles = Vec::new();
+        for &x in &columns {
+            for &m in &ms {
+                tiles.extend(streams.iter().map(|&s| [x, m, s]));
+            }
+        }
+        let _ = steps;
+        tiles
+    }
+
+    /// Nanoseconds a cell and step, as the model has it.
+    pub(super) fn cost(&self, shape: &Shape) -> f64 {
+        let (t, r) = (shape.steps as f64, self.radius as f64);
+        let [tx, tm, ts] = std::array::from_fn(|a| shape.tile[a].min(self.cells[a]).max(1) as f64);
+        let far = (t - 1.0) * r;
+        let grown = |size: f64, whole: usize, there: bool| {
+            if there && size < whole as f64 { (size + far) / size } else { 1.0 }
+        };
+        // Levels are on average grown by half of what the first one is; columns are computed in full by every level.
+        let (nx, nm, ns) = (self.cells[0], self.cells[1], self.cells[2]);
+        let across_x = if tx < nx as f64 { (tx + 2.0 * far) / tx } else { 1.0 };
+        let more = across_x * grown(tm, nm, self.dims > 2) * grown(ts, ns, self.dims > 1);
+        // Numbers that pass to and from memory: each input and output once a sweep.
+        let levels = if self.leapfrog { 2 } else { 1 };
+        let streams =
+            self.inputs + self.outputs * levels + if self.leapfrog && shape.steps > 1 { self.outputs } else { 0 };
+        let read_more = (1.0 + 2.0 * (far + r) / tm.max(1.0) * f64::from(u8::from(self.dims > 2 && tm < nm as f64)))
+            * (1.0 + 2.0 * (far + r) / ts * f64::from(u8::from(self.dims > 1 && ts < ns as f64)));
+        let memory = (streams * self.bytes) as f64 * read_more / t / BANDWIDTH;
+        // Work: loads of all points of a star, and a store.
+        let points = (2 * self.radius * self.dims + 1) * self.inputs + self.outputs;
+        let work = (points * self.bytes) as f64 / 160.0;
+        // Rings that do not fit the cache come from the next one.
+        let depth = 2 * self.radius + if self.dims == 2 { self.rows } else { 1 };
+        let ring = (t - 1.0)
+            * (self.outputs * depth * self.bytes) as f64
+            * (tx + 2.0 * far)
+            * if self.dims > 2 { tm + 2.0 * far } else { 1.0 };
+        let room = 0.75 * self.cache_bytes as f64;
+        let spill =
+            if ring > room { 1.0 + 0.8 * (1.0 - room / ring) + 0.1 * (ring / room - 1.0).min(8.0) } else { 1.0 };
+        // Short rows cost their begin: some tens of nanoseconds for each level.
+        let begin = 25.0 / (tx * if self.dims < 3 || true { self.rows as f64 } else { 1.0 });
+        // Workers that have nothing to do at the end.
+        let tiles: f64 = [(tx, nx), (tm, nm), (ts, ns)].iter().map(|&(size, n)| (n as f64 / size).ceil()).product();
+        let rounds = (tiles / self.workers as f64).ceil();
+        let idle = rounds * self.workers as f64 / tiles;
+        (memory.max(work * more * spill) + 0.25 * memory.min(work * more * spill) + begin * more) * idle.max(1.0)
+    }
+}
+
+/// The tiles of a box. `edges` says at which ends of m and s other ranks wait for rows, `depth` for how many: these have tiles
+/// of their own. Columns have at least `least` cells.
+pub(super) fn tiles<T: Cell>(
+    shape: &Shape,
+    cells: [isize; 3],
+    edges: [[bool; 2]; 2],
+    depth: usize,
+    least: usize,
+) -> Vec<Tile> {
+    let [tx, tm, ts] = shape.tile.map(|n| n.max(1) as isize);
+    let line = T::LINE as isize;
+    let columns = even(cells[0], tx.max(least as isize), line);
+    // Ends are as deep as others need, and not so thin that their overlap is most of the work.
+    let thick = |a: usize, size: isize| (depth as isize).max((depth as isize * 4).min(size)).min(cells[a + 1]);
+    let parts = |a: usize, size: isize| -> Vec<(isize, isize)> {
+        let n = cells[a + 1];
+        let (lo, hi) = (if edges[a][0] { thick(a, size) } else { 0 }, if edges[a][1] { thick(a, size) } else { 0 });
+        if lo + hi >= n {
+            return even(n, size, 1);
+        }
+        let inner = even(n - lo - hi, size, 1).into_iter().map(|(from, to)| (from + lo, to + lo));
+        [(0, lo)].into_iter().chain(inner).chain([(n - hi, n)]).filter(|(from, to)| from < to).collect()
+    };
+    let (ms, ss) = (parts(0, tm), parts(1, ts));
+    let mut tiles = Vec::new();
+    for &s in &ss {
+        for &m in &ms {
+            tiles.extend(columns.iter().map(|&x| Tile { x, m, s }));
+        }
+    }
+    tiles
+}
+
+/// A length in parts of about a size, each but the last a multiple of a unit, none much smaller than the others.
+fn even(n: isize, size: isize, unit: isize) -> Vec<(isize, isize)> {
+    let count = ((n + size / 2) / size).max(1);
+    let units = (n + unit - 1) / unit;
+    let count = count.min(units).max(1);
+    let cut = |i: isize| (units * i / count * unit).min(n);
+    (0..count).map(|i| (cut(i), cut(i + 1))).filter(|(a, b)| a < b).collect()
+}
+
+/// The facts of a stencil on the boxes of this rank, or of any if it has none.
+pub(super) fn largest<T: Cell>(geometry: &Geometry<T>, boxes: &Boxes) -> [usize; 3] {
+    let mut most = [1; 3];
+    for id in 0..boxes.len() {
+        let lengths = geometry.lengths(&boxes.region(id));
+        for a in 0..3 {
+            most[a] = most[a].max(lengths[a] as usize);
+        }
+    }
+    most
+}

@@ -1,0 +1,416 @@
+//! The stencil engine against a plain serial loop: the same bits for any number of ranks and workers, steps at a time, tiles,
+//! instructions and walls.
+
+mod plain;
+
+use physalia::field::{Boxes, Cell};
+use physalia::prelude::*;
+use physalia::stencil::{About, Point, Set, Stencil, Stepper, Wall, Walls};
+use plain::{Plain, See, Seen};
+
+/// Values at the start of field `k`, now or one step earlier.
+fn start(seed: u64, [x, y, z]: [u64; 3]) -> f64 {
+    Random::new(seed).unit(x + 1009 * (y + 1013 * z)) - 0.25
+}
+
+fn lift<T: Copy, const D: usize>(at: [T; D], rest: T) -> [T; 3] {
+    std::array::from_fn(|a| at.get(a).copied().unwrap_or(rest))
+}
+
+/// How a case is run.
+#[derive(Clone, Debug)]
+struct How {
+    ranks: u32,
+    threads: usize,
+    block: usize,
+    tile: Option<[usize; 3]>,
+    set: Option<Set>,
+    boxes: Option<fn(u32) -> Boxes>,
+}
+
+/// A simulation of N fields out of K.
+struct Case<'c, T: Cell, const D: usize, const N: usize, const K: usize> {
+    name: &'c str,
+    cells: [u64; D],
+    halo: usize,
+    walls: Vec<Walls<T, D>>,
+    leapfrog: bool,
+    from: fn(f64) -> T,
+    steps: &'c [u64],
+}
+
+impl<T: Cell, const D: usize, const N: usize, const K: usize> Case<'_, T, D, N, K> {
+    /// The fields after each stretch of steps, by the plain loop.
+    fn plain(&self, f: impl Fn(Seen<'_, T, D>) -> [T; N]) -> Vec<Vec<T>> {
+        let cells = lift(self.cells, 1);
+        let fill = |seed: u64| -> Vec<T> {
+            let [nx, ny, nz] = cells;
+            let all = (0..nz).flat_map(|z| (0..ny).flat_map(move |y| (0..nx).map(move |x| [x, y, z])));
+            all.map(|at| (self.from)(start(seed, at))).collect()
+        };
+        let mut plain = Plain {
+            cells: cells.map(|n| n as usize),
+            now: (0..K as u64).map(fill).collect(),
+            old: (0..N as u64).map(|n| fill(100 + n)).collect(),
+            walls: self.walls.clone(),
+            step: 5,
+        };
+        let mut results = Vec::new();
+        for &steps in self.steps {
+            (0..steps).for_each(|_| plain.advance(&f));
+            results.extend(plain.now[..N].iter().cloned());
+            if self.leapfrog {
+                results.extend(plain.old.iter().cloned());
+            }
+        }
+        results
+    }
+
+    /// The same by the engine, on rank 0.
+    fn engine<S: Stencil<T, R, K> + Clone + Send, const R: usize>(&self, stencil: &S, how: &How) -> Vec<Vec<T>> {
+        let body = |world: &mut World| -> Outcome<Option<Vec<Vec<T>>>> {
+            let grid = Grid::new(self.cells).halo(self.halo);
+            let field = |world: &mut World, seed: u64| -> Result<Field<T, D>, Abort> {
+                let mut u = match how.boxes {
+                    Some(boxes) => Field::with_boxes(world, grid, boxes(world.size()))?,
+                    None => Field::new(world, grid)?,
+                };
+                u.fill(|at| (self.from)(start(seed, lift(at, 0))));
+                Ok(u)
+            };
+            let mut fields = Vec::new();
+            for n in 0..N as u64 {
+                fields.push(field(world, n)?);
+            }
+            for n in 0..N as u64 {
+                if self.leapfrog {
+                    fields.push(field(world, 100 + n)?);
+                }
+            }
+            let mut reads = Vec::new();
+            for k in N as u64..K as u64 {
+                reads.push(field(world, k)?);
+            }
+            let new = if self.leapfrog { Stepper::leapfrog } else { Stepper::new };
+            let mut stepper: Stepper<T, D, S, R, K> =
+                new(stencil.clone()).reads(reads).time_block(how.block).at_step(5);
+            for (k, walls) in self.walls.iter().enumerate() {
+                stepper = stepper.walls_of(k, walls.clone());
+            }
+            if let Some(tile) = how.tile {
+                stepper = stepper.tile(tile);
+            }
+            if let Some(set) = how.set {
+                stepper = stepper.instructions(set);
+            }
+            let mut results = Vec::new();
+            for &steps in self.steps {
+                stepper.advance(world, &mut fields.iter_mut().collect::<Vec<_>>(), steps)?;
+                for field in &fields {
+                    results.extend(field.gather(world)?);
+                }
+            }
+            assert_eq!(stepper.step(), 5 + self.steps.iter().sum::<u64>());
+            Ok(world.on_root(|| results))
+        };
+        let ran = Launch::from_env().ranks(how.ranks).threads(how.threads).run(body);
+        ran.unwrap().swap_remove(0).expect("rank 0 has the fields")
+    }
+
+    /// Compares the engine with the plain loop in many ways.
+    fn check<S: Stencil<T, R, K> + Clone + Send, const R: usize>(
+        &self,
+        f: impl Fn(Seen<'_, T, D>) -> [T; N],
+        stencil: &S,
+        boxes: Option<fn(u32) -> Boxes>,
+    ) {
+        let want = self.plain(f);
+        let bits = |all: &[Vec<T>]| -> Vec<Vec<u64>> {
+            all.iter().map(|field| field.iter().map(|v| v.bits()).collect()).collect()
+        };
+        let want = bits(&want);
+        let sets = Set::available();
+        let tiles = [None, Some([16, 5, 7]), Some([24, 1000, 4]), Some([1000, 8, 9])];
+        let mut number = 0;
+        for ranks in [1, 2, 3, 4, 6, 8] {
+            for block in [1, 2, 3, 4, 8, 16] {
+                number += 1;
+                let (threads, tile) = ([1, 2, 4][number % 3], tiles[(number / 2) % tiles.len()]);
+                let set = sets[number % sets.len()];
+                let how = How { ranks, threads, block, tile, set: Some(set), boxes };
+                let got = bits(&self.engine(stencil, &how));
+                if got != want {
+                    let (field, at) = got
+                        .iter()
+                        .zip(&want)
+                        .enumerate()
+                        .find_map(|(i, (got, want))| Some((i, got.iter().zip(want).position(|(a, b)| a != b)?)))
+                        .expect("as many fields");
+                    let wrong = got[field].iter().zip(&want[field]).filter(|(a, b)| a != b).count();
+                    panic!("{}: {how:?}: field {field} differs at cell {at} and {wrong} in all", self.name);
+                }
+            }
+        }
+    }
+}
+
+fn number(x: f64) -> f64 {
+    x
+}
+
+/// Radius 1, two axes.
+fn heat2<P: See<f64>>(p: P) -> [f64; 1] {
+    let sum = (p.at(-1, 0, 0) + p.at(1, 0, 0)) + (p.at(0, -1, 0) + p.at(0, 1, 0));
+    [0.5 * p.at(0, 0, 0) + 0.125 * sum]
+}
+
+#[test]
+fn two_axes() {
+    let walls = [
+        Walls::all(Wall::fixed(0.75)),
+        Walls::all(Wall::mirror()),
+        Walls::all(Wall::Mirror(About::LastCell)),
+        Walls::all(Wall::Periodic),
+        Walls::all(Wall::odd(About::FirstBeyond)).with(1, Wall::Periodic),
+        Walls([[Wall::fixed(1.0), Wall::mirror()], [Wall::Mirror(About::LastCell), Wall::fixed(-1.0)]]),
+        Walls([[Wall::odd(About::Face), Wall::Mirror(About::FirstBeyond)], [Wall::mirror(), Wall::mirror()]]),
+    ];
+    for (i, walls) in walls.into_iter().enumerate() {
+        for cells in [[67, 41], [8, 3], [130, 19], [1, 7], [3, 1]] {
+            if walls.0.iter().flatten().any(|w| matches!(w, Wall::Mirror(About::LastCell))) && cells.contains(&1) {
+                continue;
+            }
+            let case = Case::<f64, 2, 1, 1> {
+                name: &format!("heat, walls {i}, {cells:?}"),
+                cells,
+                halo: 16,
+                walls: vec![walls.clone()],
+                leapfrog: false,
+                from: number,
+                steps: &[7, 1, 20],
+            };
+            case.check(|p: Seen<f64, 2>| heat2(p), &|p: Point<f64, 1>| heat2(p), None);
+        }
+    }
+}
+
+physalia::formula! {
+    /// The same as a formula.
+    struct Heat2 { half: f64, eighth: f64 }
+    impl Stencil<f64, 1, 1, 1> for |self, p| {
+        let sum = (p.at(-1, 0, 0) + p.at(1, 0, 0)) + (p.at(0, -1, 0) + p.at(0, 1, 0));
+        [p.at(0, 0, 0) * self.half + sum * self.eighth]
+    }
+}
+
+#[test]
+fn formulas() {
+    for cells in [[67, 41], [130, 19], [1, 7]] {
+        for walls in [Walls::all(Wall::fixed(0.5)), Walls::all(Wall::Periodic)] {
+            let case = Case::<f64, 2, 1, 1> {
+                name: &format!("formula, {cells:?}"),
+                cells,
+                halo: 16,
+                walls: vec![walls],
+                leapfrog: false,
+                from: number,
+                steps: &[7, 20],
+            };
+            case.check(|p: Seen<f64, 2>| heat2(p), &Heat2 { half: 0.5, eighth: 0.125 }, None);
+        }
+    }
+}
+
+/// All corners of radius 2, three axes.
+fn corners<P: See<f64>>(p: P) -> [f64; 1] {
+    let mut sum = p.at(0, 0, 0);
+    for dz in [-2, 0, 1] {
+        for dy in [-2, -1, 2] {
+            sum = sum * 0.5 + p.at(-2, dy, dz) * 0.2 + p.at(1, dy, dz) * 0.3;
+        }
+    }
+    [sum]
+}
+
+#[test]
+fn three_axes_with_corners() {
+    let walls = [
+        Walls::all(Wall::fixed(0.75)),
+        Walls::all(Wall::Periodic),
+        Walls::all(Wall::mirror()).with(1, Wall::fixed(0.1)),
+        Walls::all(Wall::Mirror(About::FirstBeyond)).with(2, Wall::Periodic).with(0, Wall::odd(About::Face)),
+        Walls::all(Wall::odd(About::FirstBeyond)),
+        Walls::all(Wall::moving(|[x, y, z], step| ((x + 2 * y - z) as f64 + step as f64 * 0.1).sin())),
+    ];
+    for (i, walls) in walls.into_iter().enumerate() {
+        for cells in [[37, 19, 23], [16, 5, 9], [3, 2, 2]] {
+            let case = Case::<f64, 3, 1, 1> {
+                name: &format!("corners, walls {i}, {cells:?}"),
+                cells,
+                halo: 12,
+                walls: vec![walls.clone()],
+                leapfrog: false,
+                from: number,
+                steps: &[5, 3],
+            };
+            case.check(|p: Seen<f64, 3>| corners(p), &|p: Point<f64, 2>| corners(p), None);
+        }
+    }
+}
+
+/// A wave of radius 4.
+fn wave<P: See<f32>>(p: P) -> [f32; 1] {
+    let six = |k: isize| {
+        (p.at(-k, 0, 0) + p.at(k, 0, 0)) + (p.at(0, -k, 0) + p.at(0, k, 0)) + (p.at(0, 0, -k) + p.at(0, 0, k))
+    };
+    let far = (six(3) * 0.002 + six(4) * 0.0003) + (six(1) * 0.1 + six(2) * 0.02);
+    [(p.at(0, 0, 0) * 1.2 - p.old(0)) + far]
+}
+
+physalia::formula! {
+    struct Wave { near: f32 }
+    impl Stencil<f32, 4, 1, 1> for |self, p| {
+        let six = |k: isize| (p.at(-k, 0, 0) + p.at(k, 0, 0)) + (p.at(0, -k, 0) + p.at(0, k, 0)) + (p.at(0, 0, -k) + p.at(0, 0, k));
+        let far = (six(3) * 0.002 + six(4) * 0.0003) + (six(1) * self.near + six(2) * 0.02);
+        [(p.at(0, 0, 0) * 1.2 - p.old()) + far]
+    }
+}
+
+#[test]
+fn leapfrogs() {
+    let walls = [
+        Walls::all(Wall::fixed(0.0)),
+        Walls::all(Wall::Periodic),
+        Walls::all(Wall::odd(About::FirstBeyond)).with(0, Wall::mirror()),
+    ];
+    for (i, walls) in walls.into_iter().enumerate() {
+        for cells in [[37, 19, 23], [16, 5, 9]] {
+            let case = Case::<f32, 3, 1, 1> {
+                name: &format!("wave, walls {i}, {cells:?}"),
+                cells,
+                halo: 12,
+                walls: vec![walls.clone()],
+                leapfrog: true,
+                from: |x| x as f32,
+                steps: &[4, 1, 3],
+            };
+            case.check(|p: Seen<f32, 3>| wave(p), &|p: Point<f32, 4>| wave(p), None);
+            case.check(|p: Seen<f32, 3>| wave(p), &Wave { near: 0.1 }, None);
+        }
+    }
+}
+
+/// Two fields that react, driven by a third that is only read, by the place and by the time.
+fn react<P: See<f64>>(p: P) -> [f64; 2] {
+    let [u, v] = [0, 1].map(|k| p.of(k, 0, 0, 0));
+    let round =
+        |k: usize| p.of(k, -1, 0, 0) + p.of(k, 1, 0, 0) + p.of(k, 0, -1, 0) + p.of(k, 0, 1, 0) - 4.0 * p.of(k, 0, 0, 0);
+    let [x, y, _] = p.cell();
+    let drive = 0.01 * (p.of(2, 0, 0, 0) - p.of(2, 1, 1, 0)) + 1e-3 * (x + 3 * y) as f64 + 1e-4 * p.step() as f64;
+    let uvv = u * v * v;
+    [u + 0.1 * round(0) - uvv + drive, v + 0.05 * round(1) + uvv - 0.1 * v]
+}
+
+#[test]
+fn several_fields() {
+    let walls = [
+        vec![Walls::all(Wall::fixed(1.0)), Walls::all(Wall::fixed(0.0)), Walls::all(Wall::mirror())],
+        vec![Walls::all(Wall::Periodic); 3],
+        vec![
+            Walls::all(Wall::mirror()),
+            Walls::all(Wall::fixed(0.5)).with(0, Wall::mirror()),
+            Walls::all(Wall::moving(|[x, y, _], _| (x - y) as f64)),
+        ],
+    ];
+    for (i, walls) in walls.into_iter().enumerate() {
+        for cells in [[67, 41], [9, 3]] {
+            let case = Case::<f64, 2, 2, 3> {
+                name: &format!("reaction, walls {i}, {cells:?}"),
+                cells,
+                halo: 16,
+                walls: walls.clone(),
+                leapfrog: false,
+                from: number,
+                steps: &[6, 9],
+            };
+            case.check(|p: Seen<f64, 2>| react(p), &|p: Point<f64, 1, 3>| react(p), None);
+        }
+    }
+}
+
+/// Life on a torus.
+fn life<P: See<u8>>(p: P) -> [u8; 1] {
+    let row = |dy: isize| p.at(-1, dy, 0).wrapping_add(p.at(1, dy, 0));
+    let sum =
+        row(-1).wrapping_add(row(0)).wrapping_add(row(1)).wrapping_add(p.at(0, -1, 0)).wrapping_add(p.at(0, 1, 0));
+    [u8::from(sum | p.at(0, 0, 0) == 3)]
+}
+
+#[test]
+fn small_integers() {
+    for cells in [[200, 33], [65, 4]] {
+        let case = Case::<u8, 2, 1, 1> {
+            name: &format!("life, {cells:?}"),
+            cells,
+            halo: 16,
+            walls: vec![Walls::all(Wall::Periodic)],
+            leapfrog: false,
+            from: |x| u8::from(x > 0.1),
+            steps: &[17, 5],
+        };
+        case.check(|p: Seen<u8, 2>| life(p), &|p: Point<u8, 1>| life(p), None);
+    }
+}
+
+/// One axis, cut among ranks where it is long enough.
+fn line<P: See<f64>>(p: P) -> [f64; 1] {
+    [0.3 * p.at(-2, 0, 0) + 0.2 * p.at(1, 0, 0) + 0.4 * p.at(0, 0, 0)]
+}
+
+#[test]
+fn one_axis() {
+    for walls in [Walls::all(Wall::Periodic), Walls::all(Wall::mirror()), Walls::all(Wall::odd(About::Face))] {
+        for cells in [[20_011], [5000], [5]] {
+            let case = Case::<f64, 1, 1, 1> {
+                name: &format!("a line, {walls:?}, {cells:?}"),
+                cells,
+                halo: 33,
+                walls: vec![walls.clone()],
+                leapfrog: false,
+                from: number,
+                steps: &[17, 4],
+            };
+            case.check(|p: Seen<f64, 1>| line(p), &|p: Point<f64, 2>| line(p), None);
+        }
+    }
+}
+
+/// Boxes in a chequered order, several a rank, x among the axes that are cut.
+fn chequered(ranks: u32) -> Boxes {
+    let owners = (0..12).map(|id| (id * 5 + 2) % ranks).collect();
+    Boxes::with([vec![0, 4096, 8192, 8200], vec![0, 3, 7], vec![0, 1, 4]], owners)
+}
+
+/// As above, x whole.
+fn slabs(ranks: u32) -> Boxes {
+    let owners = (0..6).map(|id| (id * 5 + 2) % ranks).collect();
+    Boxes::with([vec![0, 40], vec![0, 9, 19], vec![0, 1, 12, 23]], owners)
+}
+
+#[test]
+fn boxes_of_any_kind() {
+    for walls in [Walls::all(Wall::Periodic), Walls::all(Wall::fixed(0.5)), Walls::all(Wall::mirror())] {
+        let case = |cells, name| Case::<f64, 3, 1, 1> {
+            name,
+            cells,
+            halo: 8,
+            walls: vec![walls.clone()],
+            leapfrog: false,
+            from: number,
+            steps: &[3, 5],
+        };
+        let corners_of = (|p: Seen<f64, 3>| corners(p), |p: Point<f64, 2>| corners(p));
+        case([40, 19, 23], "slabs").check(corners_of.0, &corners_of.1, Some(slabs));
+        case([8200, 7, 4], "chequered").check(corners_of.0, &corners_of.1, Some(chequered));
+    }
+}
