@@ -102,7 +102,8 @@ impl<T: Copy, const R: usize, const K: usize> Near<T> for Point<'_, T, R, K> {
 /// # let _ = Heat { r: 0.1 };
 /// ```
 ///
-/// Values add, subtract, multiply and divide with each other, and with numbers on their right.
+/// Values add, subtract, multiply and divide with each other, and with numbers on their right. Functions that a formula calls
+/// must be marked `#[inline(always)]`, or they stay calls of code without the processor's wide instructions.
 #[macro_export]
 macro_rules! formula {
     (
@@ -171,9 +172,9 @@ impl<T: Copy, V: Register<T>, const R: usize, const K: usize, const B: usize> Ne
         if k == 0 && dz == 0 && row >= 0 && row < B as isize {
             return V::shift(&self.rows[row as usize], dx);
         }
-        let index = Reach::<T>::index(R, B, k, dz, row);
+        let plane = &self.reach[k][(dz + R as isize) as usize];
         // SAFETY: as in `Point::of`; a line can be read at every x of the window and R cells beyond.
-        unsafe { V::load(self.reach.0.get_unchecked(index).offset(self.x + dx)) }
+        unsafe { V::load(plane[(row + R as isize) as usize].offset(self.x + dx)) }
     }
     #[inline(always)]
     fn old(&self) -> V {
@@ -219,21 +220,21 @@ pub(super) unsafe fn lines<
     // No closures here: they lack the instruction set, so that intrinsics in them stay calls (a factor of fifty).
     let line = T::LINE as isize;
     let outputs = <S::Out as super::Values<T>>::N;
-    let centre = |row: usize| Reach::<T>::index(R, B, 0, 0, row as isize);
+    let rows_of = &reach[0][R];
     let mut x = call.x0;
     // SAFETY: a line before the first one can be read, see `rows`.
-    let mut rows = [[unsafe { T::Register::load(reach.0[centre(0)].wrapping_offset(x)) }; 3]; B];
+    let mut rows = [[unsafe { T::Register::load(rows_of[R + 0].wrapping_offset(x)) }; 3]; B];
     for j in 0..B {
         // SAFETY: as above.
         unsafe {
-            rows[j][0] = T::Register::load(reach.0[centre(j)].wrapping_offset(x - line));
-            rows[j][1] = T::Register::load(reach.0[centre(j)].wrapping_offset(x));
+            rows[j][0] = T::Register::load(rows_of[R + j].wrapping_offset(x - line));
+            rows[j][1] = T::Register::load(rows_of[R + j].wrapping_offset(x));
         }
     }
     while x < end {
         for j in 0..B {
             // SAFETY: a line behind the last one can be read.
-            rows[j][2] = unsafe { T::Register::load(reach.0[centre(j)].wrapping_offset(x + line)) };
+            rows[j][2] = unsafe { T::Register::load(rows_of[R + j].wrapping_offset(x + line)) };
         }
         let mut out = [[rows[0][0]; MAX_OUTPUTS]; B];
         for j in 0..B {

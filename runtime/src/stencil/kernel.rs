@@ -11,7 +11,7 @@ use super::Stencil;
 use super::formula::lines;
 use super::isa::{Isa, Set};
 use super::lanes::Register;
-use super::point::{MAX_OUTPUTS, MAX_ROWS, Place, Point, Reach, Values};
+use super::point::{Around, MAX_INPUTS, MAX_OUTPUTS, MAX_ROWS, Place, Point, Reach, Values, reach};
 use crate::field::Cell;
 
 /// Rows that may be fetched ahead in one call.
@@ -19,6 +19,8 @@ pub(super) const MAX_AHEAD: usize = 12;
 
 /// What one call computes: some rows side by side, from `x0` (a multiple of a line) to `x1`.
 pub(super) struct Call<T> {
+    /// What is read, by field.
+    pub around: [Around<T>; MAX_INPUTS],
     /// One step earlier, by field and row.
     pub old: [[*const T; MAX_ROWS]; MAX_OUTPUTS],
     pub out: [[*mut T; MAX_ROWS]; MAX_OUTPUTS],
@@ -41,8 +43,15 @@ impl<T> Call<T> {
     }
 }
 
-/// Computes rows of a stencil that is behind the first pointer.
-pub(super) type RowsFn<T> = unsafe fn(*const (), &Call<T>, &Reach<T>);
+/// Computes rows of the stencil that is behind the first pointer.
+pub(super) type RowsFn<T> = unsafe fn(*const (), &Call<T>);
+
+/// Forgets of which stencil some code is.
+fn erased<T, S>(code: unsafe fn(&S, &Call<T>)) -> RowsFn<T> {
+    // The code takes a reference, so that the compiler knows that no store changes the stencil.
+    // SAFETY: references to sized types are passed as pointers are; the caller of the code gives a pointer to the stencil.
+    unsafe { std::mem::transmute(code) }
+}
 
 /// A stencil, compiled for one set of instructions.
 #[derive(Clone, Copy)]
@@ -61,16 +70,15 @@ pub(super) struct Kernel<T> {
 /// Evaluates some rows.
 ///
 /// # Safety
-/// - The first pointer is a stencil of the type; the processor has the set of instructions.
-/// - The table is filled for R, K and B with rows of a grid of D axes. Those of the first field can be read from a line before
+/// - The processor has the set of instructions.
+/// - The tables have the rows around B rows of K fields of D axes. Those of the first field can be read from a line before
 ///   `x0` to the end of the line of `x1` and a line more, all others from R before `x0` to R behind that end; `old` from `x0`
 ///   to the end of the line of `x1` if OLD.
 /// - `out` can be written from `x0` to `x1`, nobody else uses it meanwhile, and it overlaps nothing that is read but `old`.
 #[inline(always)]
 unsafe fn rows<I, T, S, const R: usize, const K: usize, const D: usize, const B: usize, const OLD: bool>(
-    stencil: *const (),
+    stencil: &S,
     call: &Call<T>,
-    reach: &Reach<T>,
 ) where
     I: Isa,
     T: Cell,
@@ -78,11 +86,11 @@ unsafe fn rows<I, T, S, const R: usize, const K: usize, const D: usize, const B:
 {
     // SAFETY: as the caller says.
     unsafe {
-        let stencil = &*stencil.cast::<S>();
+        let reach = reach::<T, R, K, D>(&call.around);
         if call.stream {
-            range::<I, T, S, R, K, D, B, OLD, true>(stencil, call, reach);
+            range::<I, T, S, R, K, D, B, OLD, true>(stencil, call, &reach);
         } else {
-            range::<I, T, S, R, K, D, B, OLD, false>(stencil, call, reach);
+            range::<I, T, S, R, K, D, B, OLD, false>(stencil, call, &reach);
         }
     }
 }
@@ -167,8 +175,7 @@ where
     for i in 0..T::LINE {
         for j in 0..B {
             let olds = if OLD { S::Out::N } else { 0 };
-            let point =
-                Point { reach, old: &call.old, place: &call.place, x: x + i as isize, row: j, rows: B, dims: D, olds };
+            let point = Point { reach, old: &call.old, place: &call.place, x: x + i as isize, row: j, dims: D, olds };
             let values = stencil.eval(point);
             for n in 0..S::Out::N {
                 lines[n][j][i] = values.value(n);
@@ -184,15 +191,14 @@ macro_rules! entry {
         /// As for `rows`.
         $(#[target_feature(enable = $features)])?
         unsafe fn $name<T, S, const R: usize, const K: usize, const D: usize, const B: usize, const OLD: bool>(
-            stencil: *const (),
+            stencil: &S,
             call: &Call<T>,
-            reach: &Reach<T>,
         ) where
             T: Cell,
             S: Stencil<T, R, K>,
         {
             // SAFETY: as the caller says.
-            unsafe { rows::<$isa, T, S, R, K, D, B, OLD>(stencil, call, reach) }
+            unsafe { rows::<$isa, T, S, R, K, D, B, OLD>(stencil, call) }
         }
     };
 }
@@ -232,12 +238,12 @@ impl<T: Cell> Kernel<T> {
     where
         S: Stencil<T, R, K>,
     {
-        let (one, many, rows): (RowsFn<T>, RowsFn<T>, usize) = match set {
+        let (one, many, rows) = match set {
             #[cfg(target_arch = "x86_64")]
-            Set::Avx512 => (on_avx512::<T, S, R, K, D, 1, OLD>, on_avx512::<T, S, R, K, D, B, OLD>, B),
+            Set::Avx512 => (erased(on_avx512::<T, S, R, K, D, 1, OLD>), erased(on_avx512::<T, S, R, K, D, B, OLD>), B),
             #[cfg(target_arch = "x86_64")]
-            Set::Avx2 => (on_avx2::<T, S, R, K, D, 1, OLD>, on_avx2::<T, S, R, K, D, B, OLD>, B),
-            _ => (on_base::<T, S, R, K, D, 1, OLD>, on_base::<T, S, R, K, D, 1, OLD>, 1),
+            Set::Avx2 => (erased(on_avx2::<T, S, R, K, D, 1, OLD>), erased(on_avx2::<T, S, R, K, D, B, OLD>), B),
+            _ => (erased(on_base::<T, S, R, K, D, 1, OLD>), erased(on_base::<T, S, R, K, D, 1, OLD>), 1),
         };
         Kernel { one, many, rows, radius: R, inputs: K, outputs: S::Out::N, leapfrog: OLD }
     }

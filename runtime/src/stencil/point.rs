@@ -11,23 +11,51 @@ pub const MAX_OUTPUTS: usize = 4;
 /// Rows that are computed side by side, at most: what two of them read is then loaded once.
 pub(super) const MAX_ROWS: usize = 4;
 
-const REACH: usize = MAX_INPUTS * (2 * MAX_RADIUS + 1) * (2 * MAX_RADIUS + MAX_ROWS);
+/// Rows of a plane that some rows side by side can reach.
+pub(super) const ALONG: usize = 2 * MAX_RADIUS + MAX_ROWS;
+/// Planes that a row can reach.
+pub(super) const ACROSS: usize = 2 * MAX_RADIUS + 1;
 
-/// Where the rows lie that some neighbouring rows can reach: `[input][dz + R][dy + R + row]`, dense for the radius and the
-/// number of rows at hand. Kernels get it as a shared reference, so that the compiler knows that no store changes it.
-pub(super) struct Reach<T>(pub(super) [*const T; REACH]);
+/// The rows of one field around some rows side by side: a table of pointers, in which rows of a plane follow one another and
+/// planes are `width` entries apart. `ALONG` entries on both sides of those in reach can be read, whatever they say.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Around<T> {
+    /// The entry of the first of the rows.
+    pub centre: *const *mut T,
+    pub width: isize,
+}
 
-impl<T> Reach<T> {
-    pub(super) fn new() -> Reach<T> {
-        Reach([std::ptr::null(); REACH])
+/// Row pointers of all fields: `[input][dz + R][dy + R + row]`. It is always a local that falls apart into registers, so rows that
+/// a stencil does not read cost nothing, and nothing is loaded again after a store.
+pub(super) type Reach<T> = [[[*const T; ALONG]; ACROSS]; MAX_INPUTS];
+
+/// Reads what a stencil of radius R, with K fields of D axes, may use.
+///
+/// # Safety
+/// The tables have the rows.
+#[inline(always)]
+pub(super) unsafe fn reach<T, const R: usize, const K: usize, const D: usize>(
+    around: &[Around<T>; MAX_INPUTS],
+) -> Reach<T> {
+    let plane = |input: usize, plane: usize| -> [*const T; ALONG] {
+        if input >= K || plane > 2 * R || (D < 3 && plane != R) {
+            return [std::ptr::null(); ALONG];
+        }
+        let Around { centre, width } = around[input];
+        let from = centre.wrapping_offset((plane as isize - R as isize) * width - R as isize);
+        // SAFETY: as the caller says; what lies beside those rows is not followed.
+        unsafe { from.cast::<[*const T; ALONG]>().read() }
+    };
+    // Written out, for a loop over the table would have to be unrolled before the table can fall apart.
+    macro_rules! field {
+        ($k:literal) => {
+            field!($k: 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16)
+        };
+        ($k:literal: $($p:literal)*) => {
+            [$(plane($k, $p)),*]
+        };
     }
-
-    /// The place of a row in the table.
-    #[inline(always)]
-    pub(super) const fn index(radius: usize, rows: usize, input: usize, dz: isize, dy: isize) -> usize {
-        let side = 2 * radius + 1;
-        (input * side + (dz + radius as isize) as usize) * (side - 1 + rows) + (dy + radius as isize) as usize
-    }
+    [field!(0), field!(1), field!(2), field!(3), field!(4), field!(5), field!(6), field!(7)]
 }
 
 /// Where neighbouring rows lie in the grid, and when: the position of the cell at x = 0 of the first one, and the steps done.
@@ -56,9 +84,8 @@ pub struct Point<'a, T, const R: usize, const K: usize = 1> {
     pub(super) old: &'a [[*const T; MAX_ROWS]; MAX_OUTPUTS],
     pub(super) place: &'a Place,
     pub(super) x: isize,
-    /// Which of the rows, of how many.
+    /// Which of the rows side by side.
     pub(super) row: usize,
-    pub(super) rows: usize,
     pub(super) dims: usize,
     /// Fields of which the level before is at hand.
     pub(super) olds: usize,
@@ -101,10 +128,10 @@ impl<T: Copy, const R: usize, const K: usize> Point<'_, T, R, K> {
         assert!(dz == 0 || self.dims > 2, "a stencil reads along z, which the field does not have");
         assert!(dy == 0 || self.dims > 1, "a stencil reads along y, which the field does not have");
         assert!(k < K, "a stencil reads a field that its point does not have");
-        let index = Reach::<T>::index(R, self.rows, k, dz, dy + self.row as isize);
+        let plane = &self.reach[k][(dz + R as isize) as usize];
         // SAFETY: whoever makes a point has filled the table for radius, rows and K fields with rows that can be read R cells
         // beyond every x of the point; the distances were checked.
-        unsafe { *self.reach.0.get_unchecked(index).offset(self.x + dx) }
+        unsafe { *plane[(dy + R as isize) as usize + self.row].offset(self.x + dx) }
     }
 
     /// The value so far away in the first field; that the radius is kept is checked when the program is compiled.

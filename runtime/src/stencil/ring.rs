@@ -3,6 +3,7 @@
 //! A worker has one ring and uses it for all its tiles, so that it stays in the worker's cache. Every level is computed on
 //! the same whole lines: the outermost cells are made of stale ones, which never reach the tile, and no row needs a peel.
 
+use super::point::ALONG;
 use super::tile::{Extent, Tile};
 use crate::field::Cell;
 use physalia_topology::sys::{HUGE, Pages};
@@ -11,7 +12,7 @@ use physalia_topology::sys::{HUGE, Pages};
 pub(super) struct Ring<T> {
     cells: Memory<T>,
     /// For each level and field, a pointer to x = 0 for each row of its planes, twice over: neighbouring planes are then
-    /// neighbours in the table wherever they begin.
+    /// neighbours in the table wherever they begin. With `ALONG` entries more at both ends.
     rows: Vec<*mut T>,
     fields: usize,
     /// Planes that a level keeps.
@@ -49,7 +50,7 @@ impl<T: Cell> Ring<T> {
         let (depth, width) = (2 * radius + at_once, (m1 - m0) as usize);
         self.m0 = m0;
         let same_room =
-            self.x.1 - self.x.0 == x.1 - x.0 && self.rows.len() == 2 * (levels - 1) * fields * depth * width;
+            self.x.1 - self.x.0 == x.1 - x.0 && self.rows.len() == 2 * ((levels - 1) * fields * depth * width + ALONG);
         if same_room && (self.fields, self.depth, self.width) == (fields, depth, width) {
             let moved = x.0 - self.x.0;
             self.x = x;
@@ -64,11 +65,13 @@ impl<T: Cell> Ring<T> {
         let level = depth * plane + T::LINE;
         let base = self.cells.room(level * (levels - 1) * fields + 4 * T::LINE);
         self.rows.clear();
+        self.rows.resize(ALONG, std::ptr::null_mut());
         for block in 0..(levels - 1) * fields {
             let first = base.wrapping_add(T::LINE + block * level).wrapping_offset(-x.0);
             let rows = |slot: usize| (0..width).map(move |m| first.wrapping_add(slot * plane + m * pitch));
             self.rows.extend((0..2 * depth).flat_map(|slot| rows(slot % depth)));
         }
+        self.rows.resize(self.rows.len() + ALONG, std::ptr::null_mut());
     }
 
     /// The rows of a level (from 1) of a field, from row (m, s) on: rows of the plane follow one another, and after `width` of
@@ -77,9 +80,14 @@ impl<T: Cell> Ring<T> {
     pub(super) fn rows_from(&self, level: usize, field: usize, m: isize, s: isize) -> *const *mut T {
         let slot = s.rem_euclid(self.depth as isize) as usize;
         let block = (level - 1) * self.fields + field;
-        let index = (block * 2 * self.depth + slot) * self.width + (m - self.m0) as usize;
+        let index = ALONG + (block * 2 * self.depth + slot) * self.width + (m - self.m0) as usize;
         debug_assert!(index < self.rows.len(), "row {m}, {s} of level {level}");
         self.rows.as_ptr().wrapping_add(index)
+    }
+
+    /// Rows of a plane.
+    pub(super) fn width(&self) -> isize {
+        self.width as isize
     }
 }
 

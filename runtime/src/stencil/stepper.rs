@@ -22,7 +22,7 @@ pub struct Stepper<T: Cell, const D: usize, S, const R: usize, const K: usize> {
     leapfrog: bool,
     walls: Vec<Walls<T, D>>,
     reads: Vec<Field<T, D>>,
-    limit: usize,
+    limit: Option<usize>,
     tile: Option<[usize; 3]>,
     set: Option<Set>,
     step: u64,
@@ -61,7 +61,7 @@ impl<T: Cell, const D: usize, S: Stencil<T, R, K>, const R: usize, const K: usiz
             leapfrog,
             walls: vec![Walls::all(Wall::Fixed(T::default())); K],
             reads: vec![],
-            limit: MAX_TIME_BLOCK,
+            limit: None,
             tile: None,
             set: None,
             step: 0,
@@ -95,14 +95,15 @@ impl<T: Cell, const D: usize, S: Stencil<T, R, K>, const R: usize, const K: usiz
         self
     }
 
-    /// At most so many steps are fused in one pass over memory. The model may choose fewer, or fewer may fit the halo of
-    /// fields that are periodic along x.
+    /// So many steps are fused in one pass over memory, instead of as many as the model chooses; at most
+    /// [`MAX_TIME_BLOCK`], or as the halo of fields allows that are periodic along x, and one where walls are made anew at each
+    /// step.
     ///
     /// # Panics
     /// If it is 0.
     pub fn time_block(mut self, most: usize) -> Self {
         assert!(most > 0, "at least one step at a time");
-        self.limit = most;
+        self.limit = Some(most);
         self.ready = None;
         self
     }
@@ -228,7 +229,7 @@ impl<T: Cell, const D: usize, S: Stencil<T, R, K>, const R: usize, const K: usiz
         let set = self.set.map_or_else(Set::choose, Ok);
         let set = world.agree(set)?;
         let kernel = (self.kernel)(set);
-        let mut most = self.limit.min(MAX_TIME_BLOCK);
+        let mut most = self.limit.unwrap_or(MAX_TIME_BLOCK).min(MAX_TIME_BLOCK);
         if geometry.makes_rows() {
             most = 1;
         }
@@ -249,6 +250,7 @@ impl<T: Cell, const D: usize, S: Stencil<T, R, K>, const R: usize, const K: usiz
         };
         let mut shape = match self.tile {
             Some([x, y, z]) => Shape { steps: most, tile: if D == 2 { [x, 1, y] } else { [x, y, z] } },
+            None if self.limit.is_some() => facts.shape(most),
             None => facts.best(most),
         };
         // The depth of halos must be the same everywhere.

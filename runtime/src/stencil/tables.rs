@@ -2,6 +2,7 @@
 
 use super::exchange::{Carried, Exchange, RowShape};
 use super::places::{Found, Geometry, Piece};
+use super::point::ALONG;
 use super::tile::Table;
 use super::walls::Wall;
 use crate::field::storage::Raw;
@@ -80,7 +81,8 @@ impl<T: Cell> FieldTables<T> {
                     }
                 }
             }
-            let mut rows = Vec::with_capacity(((m1 - m0) * (s1 - s0)) as usize);
+            let mut rows = Vec::with_capacity(((m1 - m0) * (s1 - s0)) as usize + 2 * ALONG);
+            rows.resize(ALONG, std::ptr::null_mut());
             for s in s0..s1 {
                 for m in m0..m1 {
                     let place = geometry.row_at(&region, m, s);
@@ -123,7 +125,8 @@ impl<T: Cell> FieldTables<T> {
                     rows.push(row);
                 }
             }
-            let row = |at: (isize, isize)| rows[((at.1 - s0) * (m1 - m0) + (at.0 - m0)) as usize];
+            rows.resize(rows.len() + ALONG, std::ptr::null_mut());
+            let row = |at: (isize, isize)| rows[ALONG + ((at.1 - s0) * (m1 - m0) + (at.0 - m0)) as usize];
             if cuts_x {
                 for Piece { row: at, x, source, cell, len } in geometry.needs(boxes, raw.id, input) {
                     if let Some(from) = raws.iter().find(|raw| raw.id == source) {
@@ -209,7 +212,7 @@ impl<T: Cell> FieldTables<T> {
                             let along_s = geometry.dims == 2 || axis == 2;
                             let (m, s) = if along_s { (m, s + by) } else { (m + by, s) };
                             let [(m0, m1), (s0, _)] = self.ranges[made.index];
-                            self.rows[made.index][((s - s0) * (m1 - m0) + (m - m0)) as usize]
+                            self.rows[made.index][ALONG + ((s - s0) * (m1 - m0) + (m - m0)) as usize]
                         });
                         for x in columns.0..columns.1 {
                             // SAFETY: cells of rows of the table, with their room on both sides.

@@ -16,7 +16,7 @@
 
 use super::ends::Ends;
 use super::kernel::{Call, Kernel, MAX_AHEAD};
-use super::point::{MAX_INPUTS, MAX_OUTPUTS, MAX_ROWS, Place, Reach};
+use super::point::{ACROSS, ALONG, Around, MAX_INPUTS, MAX_OUTPUTS, MAX_ROWS, Place};
 use super::ring::Ring;
 use super::taps::Taps;
 use super::walls::About;
@@ -41,11 +41,11 @@ unsafe impl<T: Send> Send for Table<T> {}
 unsafe impl<T: Send> Sync for Table<T> {}
 
 impl<T> Table<T> {
-    /// A table of rows m.0..m.1 of planes s.0..s.1. It must not outlive `rows`.
+    /// A table of rows m.0..m.1 of planes s.0..s.1, with `ALONG` entries more at both ends. It must not outlive `rows`.
     pub(super) fn of(rows: &[*mut T], m: (isize, isize), s: (isize, isize)) -> Table<T> {
         let width = m.1 - m.0;
-        assert_eq!(rows.len() as isize, width * (s.1 - s.0));
-        Table { origin: rows.as_ptr().wrapping_offset(-(s.0 * width + m.0)), width, m, s }
+        assert_eq!(rows.len() as isize, width * (s.1 - s.0) + 2 * ALONG as isize);
+        Table { origin: rows.as_ptr().wrapping_add(ALONG).wrapping_offset(-(s.0 * width + m.0)), width, m, s }
     }
 
     #[inline(always)]
@@ -119,10 +119,14 @@ pub(super) struct Sweep<'a, T: Cell> {
 // SAFETY: workers share a sweep to run tiles of it that do not overlap; the stencil is Sync.
 unsafe impl<T: Cell> Sync for Sweep<'_, T> {}
 
-/// What a worker needs for a tile beside the ring.
+/// Entries of a table around some rows beyond a wall.
+const BEYOND: usize = ACROSS * ALONG;
+
+/// What a worker needs for a tile.
 pub(super) struct Desk<T> {
-    reach: Box<Reach<T>>,
     call: Call<T>,
+    /// Tables of rows some of which lie beyond walls.
+    beyond: Vec<*mut T>,
     pub ring: Ring<T>,
 }
 
@@ -132,6 +136,7 @@ unsafe impl<T: Send> Send for Desk<T> {}
 impl<T: Cell> Desk<T> {
     pub(super) fn new() -> Desk<T> {
         let call = Call {
+            around: [Around { centre: ptr::null(), width: 0 }; MAX_INPUTS],
             old: [[ptr::null(); MAX_ROWS]; MAX_OUTPUTS],
             out: [[ptr::null_mut(); MAX_ROWS]; MAX_OUTPUTS],
             ahead: [ptr::null(); MAX_AHEAD],
@@ -141,7 +146,7 @@ impl<T: Cell> Desk<T> {
             stream: false,
             place: Place::default(),
         };
-        Desk { reach: Box::new(Reach::new()), call, ring: Ring::new() }
+        Desk { call, beyond: vec![ptr::null_mut(); MAX_INPUTS * BEYOND + 2 * ALONG], ring: Ring::new() }
     }
 }
 
@@ -195,10 +200,10 @@ impl<T: Cell> Sweep<'_, T> {
 
     /// Some rows of one level, from the field or the level below.
     unsafe fn rows(&self, tile: &Tile, desk: &mut Desk<T>, level: usize, rows: usize, m: isize, s: isize) {
+        // SAFETY: as the caller says.
+        unsafe { self.gather(desk, level, rows, m, s) };
         let (ring, call) = (&desk.ring, &mut desk.call);
         let last = level == self.steps;
-        // SAFETY: as the caller says.
-        unsafe { self.gather(ring, &mut desk.reach, level, rows, m, s) };
         (call.x0, call.x1) = if last { tile.x } else { ring.x };
         call.stream = last && self.stream;
         let [x, y, z] = self.origin;
@@ -227,47 +232,41 @@ impl<T: Cell> Sweep<'_, T> {
             unsafe { self.fetch(tile, call, rows, m, s) };
         }
         let code = if rows > 1 { self.kernel.many } else { self.kernel.one };
-        // SAFETY: the table is filled for these rows, which can be read as far as the ring's columns are from the tile.
-        unsafe { code(self.stencil, call, &desk.reach) };
+        // SAFETY: the tables have these rows, which can be read as far as the ring's columns are from the tile.
+        unsafe { code(self.stencil, call) };
         // SAFETY: rows that were just written, by this worker.
         unsafe { self.after(tile, desk, level, rows, m, s) };
     }
 
-    /// Fills the table of rows in reach.
-    unsafe fn gather(&self, ring: &Ring<T>, reach: &mut Reach<T>, level: usize, rows: usize, m: isize, s: isize) {
-        let r = self.kernel.radius as isize;
-        // In two axes reach is along s; the table's planes are single rows, so that neighbours in s follow one another.
-        let planes = if self.dims > 2 { r } else { 0 };
-        let along = if self.dims > 1 { r } else { 0 };
-        let count = 2 * along as usize + rows;
-        let (m0, s0) = if self.dims == 2 { (m, s - along) } else { (m - along, s) };
-        let (ms, ss) = if self.dims == 2 {
-            ((m, m + 1), (s0, s0 + count as isize))
-        } else {
-            ((m0, m0 + count as isize), (s - planes, s + planes + 1))
+    /// Tells where the rows in reach are.
+    unsafe fn gather(&self, desk: &mut Desk<T>, level: usize, rows: usize, m: isize, s: isize) {
+        let (r, rows) = (self.kernel.radius as isize, rows as isize);
+        // In two axes reach is along s, where tables have one row a plane.
+        let (ms, ss) = match self.dims {
+            1 => ((m, m + 1), (s, s + 1)),
+            2 => ((m, m + 1), (s - r, s + rows + r)),
+            _ => ((m - r, m + rows + r), (s - r, s + r + 1)),
         };
         let inside = self.clip.has(1, ms) && self.clip.has(2, ss);
         for input in 0..self.kernel.inputs {
-            let table = &self.src[input];
-            let of_ring = level > 1 && input < self.kernel.outputs;
-            for dz in -planes..=planes {
-                let to = Reach::<T>::index(self.kernel.radius, rows, input, dz, -along);
-                let to = &mut reach.0[to..to + count];
-                if !of_ring || inside {
-                    let from =
-                        if of_ring { ring.rows_from(level - 1, input, m0, s0 + dz) } else { table.from(m0, s0 + dz) };
-                    for (k, to) in to.iter_mut().enumerate() {
-                        // SAFETY: as the caller says; a ring's table has these rows side by side.
-                        *to = unsafe { *from.add(k) }.cast_const();
-                    }
-                } else {
-                    for (k, to) in to.iter_mut().enumerate() {
-                        let (m, s) = self.place(m0, s0 + dz, k);
+            desk.call.around[input] = if level == 1 || input >= self.kernel.outputs {
+                Around { centre: self.src[input].from(m, s), width: self.src[input].width }
+            } else if inside {
+                let width = desk.ring.width();
+                let first = desk.ring.rows_from(level - 1, input, m, ss.0);
+                Around { centre: first.wrapping_offset((s - ss.0) * width), width }
+            } else {
+                let centre = ALONG + input * BEYOND + BEYOND / 2;
+                let width = if self.dims == 2 { 1 } else { ALONG as isize };
+                for s_row in ss.0..ss.1 {
+                    for m_row in ms.0..ms.1 {
+                        let to = centre as isize + (s_row - s) * width + (m_row - m);
                         // SAFETY: as the caller says.
-                        *to = unsafe { self.beyond(ring, level - 1, input, m, s) }.cast_const();
+                        desk.beyond[to as usize] = unsafe { self.beyond(&desk.ring, level - 1, input, m_row, s_row) };
                     }
                 }
-            }
+                Around { centre: desk.beyond.as_ptr().wrapping_add(centre), width }
+            };
         }
     }
 
