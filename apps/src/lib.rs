@@ -4,5 +4,6 @@
 pub mod demo;
 pub mod genomics;
 pub mod picture;
-pub mod publish;
 pub mod stencil;
+
+pub use physalia::publish;

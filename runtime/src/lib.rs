@@ -39,6 +39,7 @@ pub mod phase;
 mod pieces;
 pub mod pool;
 pub mod progress;
+pub mod publish;
 pub mod random;
 mod simulate;
 pub mod sort;
