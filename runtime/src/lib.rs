@@ -24,6 +24,7 @@
 #![deny(unsafe_code)] // but in `pool::team` and `stencil`
 
 mod blocks;
+pub mod checkpoint;
 pub mod chunk;
 mod dear;
 pub mod exact;

@@ -118,7 +118,7 @@ fn type_hash<T>() -> u64 {
 }
 
 /// `a::b::Box<c::d>` is `Box<d>`: a type may move to another module, and its chunks are still read.
-fn plain_name(name: &str) -> String {
+pub(crate) fn plain_name(name: &str) -> String {
     let mut plain = String::new();
     let mut word = String::new();
     let mut letters = name.chars().peekable();

@@ -23,6 +23,7 @@ mod cell;
 mod grid;
 mod moves;
 mod reduce;
+mod snapshot;
 pub(crate) mod storage;
 mod sums;
 mod sweep;
@@ -30,6 +31,7 @@ mod sweep;
 pub use boxes::{Boxes, Region};
 pub use cell::Cell;
 pub use grid::Grid;
+pub(crate) use snapshot::copy;
 pub use sweep::{Part, Rows, sweep};
 
 use crate::World;

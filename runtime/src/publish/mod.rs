@@ -6,6 +6,9 @@
 //! may be deleted.
 
 mod part;
+mod writer;
+
+pub use writer::{Batch, Writer};
 
 use part::Part;
 use serde::Serialize;
@@ -34,6 +37,13 @@ impl fmt::Display for CannotWrite {
 }
 
 impl std::error::Error for CannotWrite {}
+
+impl CannotWrite {
+    /// This file, for this reason.
+    pub fn new(path: &Path, error: io::Error) -> CannotWrite {
+        CannotWrite { path: path.into(), error }
+    }
+}
 
 /// A published file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -3,6 +3,7 @@
 mod collectives;
 mod ends;
 mod fields;
+mod files;
 mod handles;
 mod large;
 mod neighbours;
@@ -21,6 +22,7 @@ pub(crate) fn all() -> Vec<Body> {
         handles::bodies(),
         plans::bodies(),
         fields::bodies(),
+        files::bodies(),
         neighbours::bodies(),
         sorts::bodies(),
         sums::bodies(),
