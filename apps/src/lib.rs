@@ -3,6 +3,7 @@
 
 pub mod demo;
 pub mod genomics;
+pub mod output;
 pub mod picture;
 pub mod stencil;
 

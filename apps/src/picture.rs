@@ -41,15 +41,38 @@ impl Picture {
         Ok(Some(Picture { width: width as usize, height: height as usize, values }))
     }
 
+    /// The least and the largest finite value.
+    pub fn range(&self) -> (f64, f64) {
+        let finite = || self.values.iter().copied().filter(|v| v.is_finite());
+        (finite().fold(f64::INFINITY, f64::min), finite().fold(f64::NEG_INFINITY, f64::max))
+    }
+
+    /// Pixels along x and y.
+    pub fn size(&self) -> (u32, u32) {
+        (self.width as u32, self.height as u32)
+    }
+
     /// The bytes of a PNG whose colours span the values from the least to the largest.
     ///
     /// # Panics
     /// Never: the sizes fit the format.
     pub fn png(&self) -> Vec<u8> {
-        let finite = || self.values.iter().copied().filter(|v| v.is_finite());
-        let (low, high) = (finite().fold(f64::INFINITY, f64::min), finite().fold(f64::NEG_INFINITY, f64::max));
+        let (low, high) = self.range();
         let scale = if high > low { 1.0 / (high - low) } else { 0.0 };
-        let rgb: Vec<u8> = self.values.iter().flat_map(|v| colour((v - low) * scale)).collect();
+        self.encode(|v| (v - low) * scale)
+    }
+
+    /// The bytes of a PNG whose colours span the numbers from `low` to `high`; values beyond have the colour of the nearer end.
+    ///
+    /// # Panics
+    /// Never: the sizes fit the format.
+    pub fn png_between(&self, low: f64, high: f64) -> Vec<u8> {
+        let scale = if high > low { 1.0 / (high - low) } else { 0.0 };
+        self.encode(|v| ((v - low) * scale).clamp(0.0, 1.0))
+    }
+
+    fn encode(&self, place: impl Fn(f64) -> f64) -> Vec<u8> {
+        let rgb: Vec<u8> = self.values.iter().flat_map(|&v| colour(place(v))).collect();
         let mut bytes = Vec::new();
         let mut encoder = png::Encoder::new(&mut bytes, self.width as u32, self.height as u32);
         encoder.set_color(png::ColorType::Rgb);

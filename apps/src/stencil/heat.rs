@@ -4,6 +4,7 @@
 //! product of sines the solution is known: [`exact`](super::exact) has it.
 
 use super::exact::product;
+use crate::output::Geometry;
 use physalia::field::Cell;
 use physalia::prelude::*;
 use std::fmt;
@@ -143,6 +144,13 @@ impl<const D: usize> Heat<D> {
     /// The cells of the whole grid, on whichever ranks.
     pub fn all_cells(&self) -> u64 {
         self.cells.iter().product()
+    }
+
+    /// Where cells lie: a point is in the middle of its cell.
+    pub fn geometry(&self) -> Geometry {
+        let h: [f64; 3] = std::array::from_fn(|a| self.cells.get(a).map_or(1.0, |&n| 1.0 / points(n)));
+        let axis = |a| a < D;
+        Geometry { origin: std::array::from_fn(|a| if axis(a) { 0.5 * h[a] } else { 0.0 }), spacing: h }
     }
 
     /// α Δt / h² of each axis.

@@ -81,7 +81,7 @@ impl<T: Cell, const D: usize> private::Stored for Field<T, D> {
     fn seal(&self, stamp: u64, number: usize, into: &mut Sealed) {
         let views = self.views();
         let whole = views.iter().flat_map(|(region, view)| {
-            cut(region, MOST / size_of::<T>() as u64).map(move |part| {
+            region.parts(MOST / size_of::<T>() as u64).map(move |part| {
                 let span =
                     |a: usize| (part.begin[a] - region.begin[a]) as usize..(part.end[a] - region.begin[a]) as usize;
                 (part.clone(), view.slice(s![span(2), span(1), span(0)]))
@@ -156,43 +156,4 @@ fn read<T: Cell>(file: &File, piece: &Piece, stamp: u64) -> Result<Vec<T>, Strin
         return Err(place(&"these are cells of another checkpoint"));
     }
     Ok(cells.cells)
-}
-
-/// A region in parts of at most so many cells, whole rows and planes where they fit.
-fn cut(region: &Region, most: u64) -> impl Iterator<Item = Region> + use<> {
-    let len = |a: usize| region.len(a);
-    let x = len(0).min(most.max(1));
-    let y = (most / x).clamp(1, len(1));
-    let z = if y == len(1) && x == len(0) { (most / (x * y)).clamp(1, len(2)) } else { 1 };
-    let (y, step) = if x == len(0) { (y, z) } else { (1, 1) };
-    let Region { begin, end } = *region;
-    let parts = move |a: usize, step: u64| {
-        (begin[a]..end[a]).step_by(step as usize).map(move |at| (at, (at + step).min(end[a])))
-    };
-    parts(2, step).flat_map(move |z| {
-        parts(1, y).flat_map(move |y| parts(0, x).map(move |x| Region { begin: [x.0, y.0, z.0], end: [x.1, y.1, z.1] }))
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn parts_tile_their_region() {
-        for begin in [[0, 0, 0], [4096, 3, 2]] {
-            for len in [[1, 1, 1], [10, 7, 5], [1, 9, 9], [9, 1, 9], [100, 2, 2]] {
-                for most in [1, 2, 7, 10, 11, 35, 69, 70, 71, 349, 350, 1000] {
-                    let region = Region { begin, end: std::array::from_fn(|a| begin[a] + len[a]) };
-                    let parts: Vec<Region> = cut(&region, most).collect();
-                    assert!(parts.iter().all(|part| (1..=most).contains(&part.cells())));
-                    assert_eq!(parts.iter().map(Region::cells).sum::<u64>(), region.cells());
-                    assert!((0..parts.len()).all(|i| parts[..i].iter().all(|p| p.and(&parts[i]).is_none())));
-                    assert!(parts.iter().all(|part| part.and(&region).as_ref() == Some(part)));
-                }
-            }
-        }
-        let cube = Region { begin: [0; 3], end: [512; 3] };
-        assert_eq!(cut(&cube, MOST / 8).count(), 256);
-    }
 }

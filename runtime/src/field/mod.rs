@@ -22,6 +22,7 @@ pub mod boxes;
 mod cell;
 mod grid;
 mod moves;
+mod parts;
 mod reduce;
 mod snapshot;
 pub(crate) mod storage;

@@ -6,8 +6,10 @@
 //! may be deleted.
 
 mod part;
+mod shared;
 mod writer;
 
+pub use shared::Put;
 pub use writer::{Batch, Writer};
 
 use part::Part;

@@ -8,7 +8,7 @@ use std::collections::hash_map::RandomState;
 use std::fs::{self, File};
 use std::hash::BuildHasher;
 use std::io::{self, ErrorKind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The file aside, removed when dropped unless it has appeared.
 pub(super) struct Part {
@@ -62,6 +62,11 @@ impl Part {
     /// To write to.
     pub(super) fn file(&self) -> io::Result<File> {
         self.file.try_clone()
+    }
+
+    /// Where it lies until it appears.
+    pub(super) fn place(&self) -> Option<&Path> {
+        self.at.as_deref()
     }
 
     /// Puts everything on disk, then takes the target's name.

@@ -4,8 +4,10 @@ use clap::builder::TypedValueParser;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use physalia_apps::output::npy::Plane;
+use physalia_apps::output::{Geometry, Wishes, known};
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Stencil simulations and k-mer counting on many cores and many machines.
 ///
@@ -26,7 +28,7 @@ const STYLES: Styles =
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Solve the heat equation on the unit box, zero at its boundary
-    Heat(Heat),
+    Heat(Box<Heat>),
     /// Count the k-mers of sequences
     #[command(subcommand)]
     Kmers(Kmers),
@@ -91,9 +93,81 @@ pub struct Heat {
     /// Write a PNG of the field at the end; - is standard output
     #[arg(long, value_name = "FILE")]
     pub picture: Option<PathBuf>,
+    /// What is written while it runs.
+    #[command(flatten)]
+    pub record: Record,
     /// How the job is laid out.
     #[command(flatten)]
     pub job: Job,
+}
+
+/// What a simulation writes while it runs, and from where it goes on.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Files")]
+pub struct Record {
+    /// Write the fields; the ending says how: .npy, .vti, .pvd, .nc, .zarr, or .h5 where HDF5 is built in
+    #[arg(long, value_name = "FILE", value_parser = output)]
+    pub output: Option<PathBuf>,
+    /// Steps between two outputs (and slices), from the start on; each is a file of its own, named by its step [default: at the end only]
+    #[arg(long, value_name = "N", value_parser = positive)]
+    pub output_every: Option<u64>,
+    /// Write a slice as .npy, for instance z=10:plane.npy; may be given several times
+    #[arg(long, value_name = "AXIS=CELL:FILE", value_parser = slice)]
+    pub slice: Vec<(Plane, PathBuf)>,
+    /// Write a movie (animated PNG) of the field, or of the middle z
+    #[arg(long, value_name = "FILE")]
+    pub movie: Option<PathBuf>,
+    /// Steps between two frames [default: for 100 frames]
+    #[arg(long, value_name = "N", value_parser = positive, requires = "movie")]
+    pub movie_every: Option<u64>,
+    /// Values that the colours of the movie span [default: those of its first frame]
+    #[arg(long, value_name = "LOW,HIGH", value_parser = scale, requires = "movie", allow_hyphen_values = true)]
+    pub movie_scale: Option<(f64, f64)>,
+    /// Write step, time, sum, norm, least and largest value as a table
+    #[arg(long, value_name = "FILE")]
+    pub csv: Option<PathBuf>,
+    /// Steps between two lines [default: for 100 lines]
+    #[arg(long, value_name = "N", value_parser = positive, requires = "csv")]
+    pub csv_every: Option<u64>,
+    /// Write checkpoints to this folder; the last two are kept
+    #[arg(long, value_name = "FOLDER")]
+    pub checkpoint: Option<PathBuf>,
+    /// Steps between two checkpoints [default: at the end only]
+    #[arg(long, value_name = "N", value_parser = positive, requires = "checkpoint")]
+    pub checkpoint_every: Option<u64>,
+    /// Go on from the newest checkpoint in this folder, on any number of ranks, with the same bits
+    #[arg(long, value_name = "FOLDER")]
+    pub resume: Option<PathBuf>,
+}
+
+impl Record {
+    /// As the library wants it. `what` is the run in words, by which its checkpoints are known.
+    pub fn wishes(&self, what: &str, steps: u64, geometry: Geometry) -> Wishes {
+        let hundredth = (steps / 100).max(1);
+        let every = |file: &Option<PathBuf>, every: u64| Some((file.clone()?, every));
+        Wishes {
+            geometry,
+            output: self.output.clone(),
+            output_every: self.output_every.unwrap_or(0),
+            slices: self.slice.clone(),
+            movie: every(&self.movie, self.movie_every.unwrap_or(hundredth)),
+            movie_scale: self.movie_scale,
+            csv: every(&self.csv, self.csv_every.unwrap_or(hundredth)),
+            checkpoint: every(&self.checkpoint, self.checkpoint_every.unwrap_or(0)),
+            ..Wishes::new(what, steps)
+        }
+    }
+
+    /// What can be said to be wrong before the job begins.
+    ///
+    /// # Errors
+    /// In words.
+    pub fn check(&self, cells: &[u64]) -> Result<(), String> {
+        if self.output_every.is_some() && self.output.is_none() && self.slice.is_empty() {
+            return Err("--output-every without --output or --slice: there is nothing to write".into());
+        }
+        self.slice.iter().try_for_each(|(plane, _)| plane.check(cells))
+    }
 }
 
 /// Cells along each axis.
@@ -222,6 +296,30 @@ fn cells(text: &str) -> Result<Cells, String> {
     }
 }
 
+/// A file whose ending says how fields are written.
+fn output(text: &str) -> Result<PathBuf, String> {
+    known(Path::new(text)).map(|()| text.into())
+}
+
+fn slice(text: &str) -> Result<(Plane, PathBuf), String> {
+    let (plane, file) = text.split_once(':').ok_or("an axis, a cell and a file are wanted, as z=10:plane.npy")?;
+    match Path::new(file).extension() {
+        Some(ending) if ending == "npy" => Ok((plane.parse()?, file.into())),
+        _ => Err(format!("a slice is a .npy file, not {file:?}")),
+    }
+}
+
+fn scale(text: &str) -> Result<(f64, f64), String> {
+    let ends = text.split_once(',').and_then(|(low, high)| Some((low.parse::<f64>().ok()?, high.parse::<f64>().ok()?)));
+    let ends = ends.filter(|(low, high)| low < high && (high - low).is_finite());
+    ends.ok_or_else(|| format!("{text:?} is no scale: two numbers are wanted, the smaller one first, as 0,1.5"))
+}
+
+/// A number of steps.
+fn positive(text: &str) -> Result<u64, String> {
+    count(text).and_then(|n| if n == 0 { Err("at least 1".into()) } else { Ok(n) })
+}
+
 /// A whole number; also as `1e6` or `1_000_000`.
 fn count(text: &str) -> Result<u64, String> {
     let plain = text.replace('_', "");
@@ -250,5 +348,14 @@ mod tests {
         for bad in ["", "0x3", "1x2x3x4", "12x", "axb"] {
             assert!(cells(bad).is_err(), "{bad}");
         }
+        assert_eq!((scale("-1,2.5"), positive("1e3")), (Ok((-1.0, 2.5)), Ok(1000)));
+        for bad in ["", "1", "2,1", "1,1", "a,b", "-inf,1", "1,NaN"] {
+            assert!(scale(bad).is_err(), "{bad}");
+        }
+        assert!(slice("z=3:a.npy").is_ok() && output("u.pvd").is_ok() && positive("0").is_err());
+        for bad in ["z=3", "z=3:a.png", "w=3:a.npy", "z=x:a.npy"] {
+            assert!(slice(bad).is_err(), "{bad}");
+        }
+        assert!(output("u.xyz").is_err() && output("u").is_err() && output("-").is_err());
     }
 }

@@ -12,6 +12,7 @@ use physalia_apps::publish::Aside;
 use physalia_apps::stencil::exact::{Check, Verdict};
 use physalia_apps::stencil::heat::{Heat, Start};
 use serde::Serialize;
+use std::path::Path;
 use std::process::ExitCode;
 
 const PICTURE: &str = "./physalia-demo.png";
@@ -49,7 +50,7 @@ struct Counted {
 pub fn main(args: &args::Demo) -> ExitCode {
     report::begin();
     let wanted = Outputs::of(&[("--json", &args.job.json)], &[]);
-    match wanted.map(|outputs| outputs.and(&[("the picture", PICTURE), ("the reads", READS)])) {
+    match wanted.map(|outputs| outputs.and([("the picture", Path::new(PICTURE)), ("the reads", Path::new(READS))])) {
         Ok(outputs) => job::run(&args.job, &outputs, |world| one(world, &outputs)),
         Err(why) => wrong_use(&why),
     }

@@ -5,6 +5,7 @@ use crate::job::{self, layout, wrong_use};
 use crate::outputs::Outputs;
 use crate::report::{self, Watch};
 use physalia::prelude::*;
+use physalia_apps::output::{Moment, Recorder, Resumed};
 use physalia_apps::picture::Picture;
 use physalia_apps::stencil::exact::{Check, Verdict};
 use physalia_apps::stencil::heat::{BadHeat, Heat, Real, Start};
@@ -15,6 +16,7 @@ use std::process::ExitCode;
 struct Own {
     cells: Vec<u64>,
     steps: u64,
+    resumed_from: Option<u64>,
     float: &'static str,
     dt: f64,
     cell_updates_per_s: f64,
@@ -27,8 +29,17 @@ struct Own {
 /// Runs the command.
 pub fn main(args: &args::Heat) -> ExitCode {
     report::begin();
-    let outputs = match Outputs::of(&[("--json", &args.job.json), ("--picture", &args.picture)], &[]) {
-        Ok(outputs) => outputs,
+    let record = &args.record;
+    let files = [
+        ("--json", &args.job.json),
+        ("--picture", &args.picture),
+        ("--output", &record.output),
+        ("--movie", &record.movie),
+        ("--csv", &record.csv),
+    ];
+    let outputs = record.check(&args.cells.0).and_then(|()| Outputs::of(&files, &[]));
+    let outputs = match outputs {
+        Ok(outputs) => outputs.and(record.slice.iter().map(|(_, path)| ("--slice", path.as_path()))),
         Err(why) => return wrong_use(&why),
     };
     let ran = match (args.cells.0.as_slice(), args.float) {
@@ -64,20 +75,39 @@ fn one<T: Real, const D: usize>(
         args::Start::Sines => Start::Sines,
         args::Start::Random => Start::Random(args.seed),
     };
+    let wishes = args.record.wishes(&what::<T, D>(args, heat), args.steps, heat.geometry());
     let mut u = heat.start::<T>(world, start)?;
+    let resumed = match &args.record.resume {
+        Some(folder) => Some(Resumed::load(world, folder, &wishes, &mut [("u", &mut u)])?),
+        None => None,
+    };
+    let first = resumed.as_ref().map_or(0, |resumed| resumed.moment().step);
+    let mut recorder = Recorder::new(world, wishes, resumed.as_ref())?;
     let watch = Watch::start(world)?;
     let bar = world.progress("heat", args.steps);
-    heat.advance(world, &mut u, args.steps, |done| bar.set(done))?;
+    let mut step = first;
+    loop {
+        let moment = Moment { step, time: step as f64 * heat.dt() };
+        recorder.at(world, moment, &[("u", &u)], &[("u", &u)])?;
+        if step == args.steps {
+            break;
+        }
+        let next = recorder.next(step);
+        heat.advance(world, &mut u, next - step, |done| bar.set(step + done))?;
+        step = next;
+    }
     drop(bar);
+    recorder.finish(world)?;
     let seconds = watch.stop(world)?;
 
     let check = if start == Start::Sines { Some(heat.check(world, &u, args.steps)?) } else { None };
     let own = Own {
         cells: args.cells.0.clone(),
         steps: args.steps,
+        resumed_from: resumed.as_ref().map(|resumed| resumed.moment().step),
         float: std::any::type_name::<T>(),
         dt: heat.dt(),
-        cell_updates_per_s: (heat.all_cells() as f64 * args.steps as f64) / seconds.run,
+        cell_updates_per_s: (heat.all_cells() as f64 * (args.steps - first) as f64) / seconds.run,
         error_max: check.map(|c| c.error),
         error_bound: check.map(|c| c.bound),
         check: verdict(check),
@@ -96,6 +126,9 @@ fn one<T: Real, const D: usize>(
         lines.push(("error", format!("{error:.3e} against the exact discrete solution (rounding allows {bound:.1e})")));
     }
     lines.push(("check", own.check));
+    if let Some(step) = own.resumed_from {
+        lines.push(("resumed", format!("from step {step}")));
+    }
     lines.push(("speed", format!("{:.4e} cell updates/s", own.cell_updates_per_s)));
     lines.push(("field hash", own.field_hash));
     if let Ok(Some(picture)) = &picture {
@@ -111,6 +144,17 @@ fn one<T: Real, const D: usize>(
     world.agree(wrong.map_or(Ok(()), |c| Err(why(c))))?;
     picture?;
     Ok(reported?)
+}
+
+/// The run in words: all that its bits depend on, but how far it goes.
+fn what<T: Real, const D: usize>(args: &args::Heat, heat: &Heat<D>) -> String {
+    let cells = heat.cells().map(|n| n.to_string()).join("x");
+    let start = match args.start {
+        args::Start::Sines => "sines".into(),
+        args::Start::Random => format!("random {}", args.seed),
+    };
+    let float = std::any::type_name::<T>();
+    format!("heat {cells} {float}, alpha {:?}, dt {:?}, start {start}", args.alpha, heat.dt())
 }
 
 /// What the check has found, in words.

@@ -33,9 +33,9 @@ impl<'a> Outputs<'a> {
         Ok(Outputs { files, inputs, summary_to_stderr: !streams.is_empty() })
     }
 
-    /// Files that the command writes without being asked where.
-    pub fn and(mut self, names: &[(&'static str, &'a str)]) -> Outputs<'a> {
-        self.files.extend(names.iter().map(|&(what, path)| (what, Path::new(path))));
+    /// Files that the command writes besides.
+    pub fn and(mut self, names: impl IntoIterator<Item = (&'static str, &'a Path)>) -> Outputs<'a> {
+        self.files.extend(names);
         self
     }
 
