@@ -4,6 +4,7 @@
 use physalia::field::{Boxes, Cell, Field, Grid};
 use physalia::prelude::*;
 use physalia::publish::Writer;
+use physalia_apps::output::hdf5::Files;
 use physalia_apps::output::vtk::{Series, image};
 use physalia_apps::output::zarr::Store;
 use physalia_apps::output::{Geometry, Moment, netcdf, npy};
@@ -33,8 +34,7 @@ fn write<T: Cell, const D: usize>(folder: &Path, ranks: u32, number: fn(u64) -> 
         let mut writer = Writer::new(3);
         let series = Series::new(world, &folder.join("series.pvd"), None)?;
         let mut store = Store::new(world, &folder.join("all.zarr"), None)?;
-        #[cfg(any())]
-        let mut files = physalia_apps::output::hdf5::Files::new(world, &folder.join("all.h5"), None)?;
+        let files = Files::new(world, &folder.join("all.h5"), "a tést", None)?;
         for step in [0, 5] {
             let weight = [31, 17, 7];
             let value = |at: [u64; D]| (0..D).map(|a| at[a] * weight[a]).sum::<u64>() + 3 * step;
@@ -45,11 +45,8 @@ fn write<T: Cell, const D: usize>(folder: &Path, ranks: u32, number: fn(u64) -> 
             let named = [("u", &u), ("v", &v)];
             let batch = store.add(world, &GEOMETRY, moment, &named)?;
             writer.submit(world, batch)?;
-            #[cfg(any())]
-            {
-                let batch = files.add(world, &folder.join(format!("all-{step:08}.h5")), &GEOMETRY, moment, &named)?;
-                writer.submit(world, batch)?;
-            }
+            let batch = files.add(world, &folder.join(format!("all-{step:08}.h5")), &GEOMETRY, moment, &named)?;
+            writer.submit(world, batch)?;
             let batch = image(world, &folder.join("all.vti"), &GEOMETRY, moment, &fields)?;
             writer.submit(world, batch)?;
             let batch = netcdf::file(world, &folder.join("all.nc"), "a test", &GEOMETRY, moment, &named)?;

@@ -56,11 +56,11 @@ fn a_stopped_run_leaves_what_an_unstopped_one_leaves() {
 fn every_form_has_the_same_cells() {
     let here = Here::new();
     for (ranks, name) in [(1, "one"), (3, "three")] {
-        for form in ["npy", "vti", "nc"] {
+        for form in ["npy", "vti", "nc", "h5"] {
             here.good(&format!("{RUN} --output {name}.{form} --ranks {ranks}"));
         }
     }
-    for form in ["npy", "vti", "nc"] {
+    for form in ["npy", "vti", "nc", "h5"] {
         let [one, three] = ["one", "three"].map(|name| fs::read(here.path(&format!("{name}.{form}"))).unwrap());
         assert!(one == three, "{form}");
     }

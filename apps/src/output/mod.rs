@@ -7,7 +7,7 @@
 //! | `.pvd` | VTK images of many moments, a file for each rank and moment | `vtk` |
 //! | `.nc` | all fields of one moment, as NetCDF with the CF conventions | `netcdf` |
 //! | `.zarr` | all fields of many moments, a Zarr v3 store | `zarr` |
-//! | `.h5` | all fields of one moment, and `.xdmf` beside it; with the feature `hdf5` | `hdf5` |
+//! | `.h5` | all fields of one moment, as HDF5, and `.xdmf` beside it | `hdf5` |
 //! | `.png` | a movie | `movie` |
 //! | `.csv` | numbers of many moments | `table` |
 //!
@@ -16,6 +16,7 @@
 //! it for an application: at each moment at which something is due it is shown the fields.
 
 mod events;
+pub mod hdf5;
 pub mod movie;
 pub mod netcdf;
 pub mod npy;
@@ -88,6 +89,11 @@ pub(crate) fn can_write(path: &Path) -> Result<(), CannotWrite> {
         return Ok(());
     }
     Aside::new(path).map(drop)
+}
+
+/// For XML.
+pub(crate) fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 /// `u.npy` at step 100 is `u-00000100.npy`.

@@ -21,6 +21,7 @@
 //! # Ok::<(), Failure>(())
 //! ```
 
+use super::hdf5::Files;
 use super::movie::Movie;
 use super::npy::{self, Plane};
 use super::table::{SUMMARY, Table, summary};
@@ -144,10 +145,11 @@ enum Sink {
     Pvd(Series),
     NetCdf,
     Zarr(Store),
+    Hdf5(Files),
 }
 
 /// Endings of files, for messages.
-const ENDINGS: &str = ".npy, .vti, .pvd, .nc, .zarr";
+const ENDINGS: &str = ".npy, .vti, .pvd, .nc, .zarr, .h5";
 
 /// Whether fields can be written to a file of this name.
 ///
@@ -155,7 +157,7 @@ const ENDINGS: &str = ".npy, .vti, .pvd, .nc, .zarr";
 /// In words, if not.
 pub fn known(path: &Path) -> Result<(), String> {
     match path.extension().and_then(|e| e.to_str()) {
-        Some("npy" | "vti" | "pvd" | "nc" | "zarr") => Ok(()),
+        Some("npy" | "vti" | "pvd" | "nc" | "zarr" | "h5") => Ok(()),
         _ => Err(format!("{} says no form of a field: name a file that ends with one of {ENDINGS}", path.display())),
     }
 }
@@ -183,7 +185,7 @@ impl Recorder {
         let from = resumed.map(|resumed| resumed.moment().step);
         let sink = match &wishes.output {
             None => None,
-            Some(path) => Some(sink(world, path, from)?),
+            Some(path) => Some(sink(world, path, &wishes.what, from)?),
         };
         for (_, path) in &wishes.slices {
             can_be(world, path)?;
@@ -311,6 +313,7 @@ impl Recorder {
             Some(Sink::Pvd(series)) => series.add(world, &geometry, moment, shown),
             Some(Sink::NetCdf) => netcdf::file(world, &path, &self.wishes.what, &geometry, moment, shown)?,
             Some(Sink::Zarr(store)) => store.add(world, &geometry, moment, shown)?,
+            Some(Sink::Hdf5(files)) => files.add(world, &path, &geometry, moment, shown)?,
         };
         self.writer.submit(world, batch)?;
         Ok(true)
@@ -339,7 +342,7 @@ fn can_be(world: &mut World, path: &Path) -> Result<(), Abort> {
 }
 
 #[track_caller]
-fn sink(world: &mut World, path: &Path, resumed: Option<u64>) -> Result<Sink, Abort> {
+fn sink(world: &mut World, path: &Path, title: &str, resumed: Option<u64>) -> Result<Sink, Abort> {
     world.agree(known(path))?;
     Ok(match path.extension().and_then(|e| e.to_str()) {
         Some("pvd") => Sink::Pvd(Series::new(world, path, resumed)?),
@@ -349,6 +352,7 @@ fn sink(world: &mut World, path: &Path, resumed: Option<u64>) -> Result<Sink, Ab
             match ending {
                 Some("npy") => Sink::Npy,
                 Some("vti") => Sink::Vti,
+                Some("h5") => Sink::Hdf5(Files::new(world, path, title, resumed)?),
                 _ => Sink::NetCdf,
             }
         }

@@ -105,7 +105,7 @@ pub struct Heat {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Files")]
 pub struct Record {
-    /// Write the fields; the ending says how: .npy, .vti, .pvd, .nc, .zarr, or .h5 where HDF5 is built in
+    /// Write the fields; the ending says how: .npy, .vti, .pvd, .nc, .zarr or .h5
     #[arg(long, value_name = "FILE", value_parser = output)]
     pub output: Option<PathBuf>,
     /// Steps between two outputs (and slices), from the start on; each is a file of its own, named by its step [default: at the end only]

@@ -1,7 +1,7 @@
 //! Images: the XML, and the arrays behind it.
 
 use super::super::raster::Raster;
-use super::super::{Geometry, Kind, Moment, Named};
+use super::super::{Geometry, Kind, Moment, Named, escaped};
 use physalia::field::{Cell, Region};
 use physalia::prelude::*;
 use physalia::publish::Batch;
@@ -148,10 +148,6 @@ pub(super) fn opening(kind: &str) -> String {
     format!(
         "<?xml version=\"1.0\"?>\n<VTKFile type=\"{kind}\" version=\"1.0\" byte_order=\"LittleEndian\" header_type=\"UInt64\">\n"
     )
-}
-
-pub(super) fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 #[cfg(test)]

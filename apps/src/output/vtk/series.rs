@@ -1,8 +1,8 @@
 //! A series: images of many moments in many files, and the file that names them.
 
 use super::super::raster::bytes_of;
-use super::super::{Geometry, Moment, Named, can_write};
-use super::image::{About, TAIL, escaped, opening};
+use super::super::{Geometry, Moment, Named, can_write, escaped};
+use super::image::{About, TAIL, opening};
 use physalia::field::{Cell, Region};
 use physalia::prelude::*;
 use physalia::publish::{Aside, Batch, CannotWrite, publish};
