@@ -17,10 +17,14 @@
 //! # Ok::<(), Abort>(())
 //! ```
 
+mod arithmetic;
 mod array;
 pub mod boxes;
 mod cell;
+mod extremes;
+mod global;
 mod grid;
+mod map;
 mod moves;
 mod parts;
 mod reduce;
@@ -31,12 +35,13 @@ mod sweep;
 
 pub use boxes::{Boxes, Region};
 pub use cell::Cell;
+pub use extremes::Extreme;
 pub use grid::Grid;
 pub(crate) use snapshot::copy;
 pub use sweep::{Part, Rows, sweep};
 
 use crate::World;
-use crate::memory::{Locality, each_at_home};
+use crate::memory::Locality;
 use crate::pool::Pool;
 use physalia_collectives::Abort;
 use physalia_collectives::check::Print;
@@ -140,20 +145,11 @@ impl<T: Cell, const D: usize> Field<T, D> {
     /// # Panics
     /// As `f` does, or on a thread that is neither the rank's nor one of its workers.
     pub fn fill(&mut self, f: impl Fn([u64; D]) -> T + Sync) {
-        let ghosts = self.grid.ghosts();
-        let bands: Vec<_> = self.blocks.iter_mut().flat_map(|block| block.bands(ghosts, |_| true)).collect();
-        each_at_home(
-            &self.pool,
-            bands,
-            |band| band.home,
-            |band| {
-                band.each_row(|[x0, y, z], row| {
-                    for (x, cell) in (x0..).zip(row) {
-                        *cell = f(grid::lower([x, y, z]));
-                    }
-                });
-            },
-        );
+        self.each_row_mut(|_, [x0, y, z], row| {
+            for (x, cell) in (x0..).zip(row) {
+                *cell = f(grid::lower([x, y, z]));
+            }
+        });
     }
 
     /// Where the pages of this rank's cells lie now, ghosts and the ends of rows among them, and how many of them are on a node

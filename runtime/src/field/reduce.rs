@@ -77,24 +77,24 @@ impl<T: Cell, const D: usize> Field<T, D> {
         Ok(Some(whole))
     }
 
-    /// Folds this rank's rows (position of the first cell, cells) on its workers. `merge` must be associative; it goes in the
-    /// order of rows.
-    fn fold_rows<A: Send>(
+    /// Folds this rank's rows (position of the first cell, cells) on its workers; long rows come in parts. `merge` must be
+    /// associative; it goes in the order of rows.
+    pub(super) fn fold_rows<A: Send>(
         &self,
         init: impl Fn() -> A + Sync,
         fold: impl Fn(A, [u64; 3], &[T]) -> A + Sync,
         merge: impl Fn(A, A) -> A,
     ) -> A {
-        let spans: Vec<_> = self.blocks.iter().flat_map(|block| block.spans().map(move |span| (block, span))).collect();
-        let mut parts: Vec<Option<A>> = spans.iter().map(|_| None).collect();
-        let items = spans.into_iter().zip(&mut parts).collect();
+        let pieces = self.blocks.iter().flat_map(|block| block.pieces().map(move |piece| (block, piece)));
+        let pieces: Vec<_> = pieces.collect();
+        let mut parts: Vec<Option<A>> = pieces.iter().map(|_| None).collect();
+        let items = pieces.into_iter().zip(&mut parts).collect();
         each_at_home(
             self.pool(),
             items,
-            |((_, span), _)| span.home,
-            |((block, span), part)| {
-                let len = block.region.len(0) as usize;
-                *part = Some(span.rows().fold(init(), |acc, at| fold(acc, at, block.part(at, len))));
+            |((_, piece), _)| piece.home,
+            |((block, piece), part)| {
+                *part = Some(piece.rows().fold(init(), |acc, at| fold(acc, at, block.part(at, piece.len))));
             },
         );
         // What is missing at the end of a job is not seen any more.

@@ -10,7 +10,7 @@ use super::boxes::Region;
 use super::cell::Cell;
 use crate::memory::{Locality, NumaVec};
 use crate::pool::Pool;
-use ndarray::{ArrayView3, ShapeBuilder};
+use ndarray::{ArrayView3, ArrayViewMut3, ShapeBuilder};
 use std::io;
 use std::sync::Arc;
 
@@ -18,6 +18,8 @@ const LINE: usize = 64;
 /// Bytes of rows that a worker takes at a time: at most some of its L2 cache; of a small box less, so that each worker has
 /// some, but not so little that giving it out would show.
 const BAND: std::ops::RangeInclusive<usize> = 8 << 10..=128 << 10;
+/// Bytes of a row that a worker takes at a time, where rows are cut.
+const LONG: usize = 32 << 10;
 /// As many bands as each worker has of a box that is small enough.
 const BANDS: usize = 4;
 
@@ -211,6 +213,52 @@ impl<T: Cell> Block<T> {
         }
         bands
     }
+
+    /// The box's own cells in bands for workers. A row that is longer than a worker should take at a time is cut, so that
+    /// several workers share it.
+    pub(crate) fn pieces_mut(&mut self, ghosts: [usize; 3]) -> Vec<Band<'_, T>> {
+        let (homes, base) = (self.cells.homes().clone(), self.cells.as_ptr().addr());
+        let bands = self.bands(ghosts, |_| true);
+        let home = |cells: &[T]| homes.home(cells.as_ptr().addr() - base);
+        bands.into_iter().flat_map(|band| band.cut(home)).collect()
+    }
+
+    /// The box's own cells in pieces for workers who read them, cut as by `pieces_mut`.
+    pub(crate) fn pieces(&self) -> impl Iterator<Item = Piece> {
+        let row = self.region.len(0) as usize;
+        self.spans().flat_map(move |Span { home, start: [x, y, z], rows }| {
+            let most = if rows == 1 { shared_row::<T>(row) } else { row };
+            (0..row).step_by(most).map(move |from| {
+                let (start, len) = ([x + from as u64, y, z], most.min(row - from));
+                let home = if most < row { self.cells.home(self.cell(start[0], y, z) + len / 2) } else { home };
+                Piece { home, start, rows, len }
+            })
+        })
+    }
+
+    /// The cells without ghosts, axes `[z, y, x]`, to be written.
+    pub(crate) fn view_mut(&mut self) -> ArrayViewMut3<'_, T> {
+        let [nx, ny, nz] = [0, 1, 2].map(|a| self.region.len(a) as usize);
+        let [x, y, z] = self.region.begin;
+        let (rows, first) = (ny + 2 * self.ghosts[1], self.cell(x, y, z));
+        let shape = (nz, ny, nx).strides((rows * self.pitch, self.pitch, 1));
+        ArrayViewMut3::from_shape(shape, &mut self.cells[first..]).expect("a box lies inside its memory")
+    }
+
+    /// The cell, or ghost, at a place counted from below zero; `None` if it is farther off than the halo.
+    pub(crate) fn value_near(&self, at: [i64; 3]) -> Option<T> {
+        let near = |a: usize| {
+            let ghosts = self.ghosts[a] as i64;
+            (self.region.begin[a].cast_signed() - ghosts..self.region.end[a].cast_signed() + ghosts).contains(&at[a])
+        };
+        (0..3).all(near).then(|| self.value(at.map(i64::cast_unsigned)))
+    }
+}
+
+/// Cells of a long row that one worker takes at a time: as equal as can be, and not more than `LONG` bytes.
+fn shared_row<T>(cells: usize) -> usize {
+    let most = (LONG / size_of::<T>()).max(1);
+    cells.div_ceil(cells.div_ceil(most).max(1)).max(1)
 }
 
 /// The rows of a box, as pointers. Around each row's own cells its lead before and the rest of the pitch behind may be used too.
@@ -246,6 +294,7 @@ pub(crate) struct Span {
     rows: u64,
 }
 
+#[cfg(test)]
 impl Span {
     /// The first cell of each row.
     pub(crate) fn rows(&self) -> impl Iterator<Item = [u64; 3]> + use<> {
@@ -272,6 +321,46 @@ impl<T> Band<'_, T> {
         for (y, row) in (y..).zip(self.cells.chunks_mut(self.pitch)) {
             f([x, y, z], &mut row[self.lead..self.lead + self.len]);
         }
+    }
+
+    /// The band, or if it is one long row, that in parts, each with the home of its middle.
+    fn cut<'f>(self, home: impl Fn(&[T]) -> usize) -> Vec<Band<'f, T>>
+    where
+        Self: 'f,
+    {
+        let most = shared_row::<T>(self.len);
+        if self.cells.len() > self.pitch || most >= self.len {
+            return vec![self];
+        }
+        let [x, y, z] = self.start;
+        let row = &mut self.cells[self.ghosts..self.ghosts + self.len];
+        let part = |(i, cells): (usize, &'f mut [T])| Band {
+            home: home(&cells[cells.len() / 2..]),
+            start: [x + (i * most) as u64, y, z],
+            len: cells.len(),
+            ghosts: 0,
+            pitch: cells.len(),
+            cells,
+        };
+        row.chunks_mut(most).enumerate().map(part).collect()
+    }
+}
+
+/// Some of a box's cells, to be read by one worker.
+pub(crate) struct Piece {
+    /// The domain that has the middle one.
+    pub home: usize,
+    start: [u64; 3],
+    rows: u64,
+    /// Cells of each of its rows.
+    pub len: usize,
+}
+
+impl Piece {
+    /// The first cell of each row.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = [u64; 3]> + use<> {
+        let [x, y, z] = self.start;
+        (y..y + self.rows).map(move |y| [x, y, z])
     }
 }
 
@@ -314,6 +403,32 @@ mod tests {
             assert!(bytes < (4 << 20) * domains || (0..domains).all(|d| homes.contains(&d)), "{homes:?}");
             let written: Vec<usize> = block.bands(ghosts, |_| true).iter().map(|band| band.home).collect();
             assert_eq!(written, homes);
+        }
+    }
+
+    /// Long rows are cut, every cell is in one piece, and who reads a piece is at home where who writes it is.
+    #[test]
+    fn several_workers_share_a_long_row() {
+        for (domains, len, pieces) in [(1, [100_000u64, 1, 1], 13), (3, [400_000, 1, 1], 49), (2, [40_000, 3, 2], 30)] {
+            let region = Region { begin: [0, 3, 2], end: [len[0], 3 + len[1], 2 + len[2]] };
+            let ghosts = if len[1] == 1 { [2, 0, 0] } else { [2, 1, 2] };
+            let mut block = Block::<f32>::new(0, region.clone(), ghosts, &pool(domains)).unwrap();
+            let read: Vec<Piece> = block.pieces().collect();
+            let mut homes = Vec::new();
+            for band in block.pieces_mut(ghosts) {
+                let (home, mut rows) = (band.home, Vec::new());
+                band.each_row(|at, row| {
+                    rows.push((at, row.len()));
+                    row.iter_mut().for_each(|cell| *cell += 1.0);
+                });
+                homes.push((home, rows));
+            }
+            let rows = |piece: &Piece| piece.rows().map(|at| (at, piece.len)).collect();
+            assert_eq!(read.iter().map(|piece| (piece.home, rows(piece))).collect::<Vec<_>>(), homes);
+            assert_eq!(homes.len(), pieces);
+            assert!((0..domains).all(|d| homes.iter().any(|(home, _)| *home == d)));
+            assert!(block.view().iter().all(|&cell| cell == 1.0));
+            assert_eq!(block.cells.iter().sum::<f32>() as u64, region.cells()); // and no ghost
         }
     }
 }
