@@ -32,6 +32,7 @@ mod snapshot;
 pub(crate) mod storage;
 mod sums;
 mod sweep;
+mod transfer;
 
 pub use boxes::{Boxes, Region};
 pub use cell::Cell;
@@ -39,6 +40,7 @@ pub use extremes::Extreme;
 pub use grid::Grid;
 pub(crate) use snapshot::copy;
 pub use sweep::{Part, Rows, sweep};
+pub use transfer::Transfer;
 
 use crate::World;
 use crate::memory::Locality;
