@@ -43,6 +43,7 @@ pub mod progress;
 pub mod publish;
 pub mod random;
 mod simulate;
+pub mod solve;
 pub mod sort;
 #[allow(unsafe_code)]
 pub mod stencil;

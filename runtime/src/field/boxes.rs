@@ -104,6 +104,11 @@ impl Boxes {
         std::array::from_fn(|a| *self.cuts[a].last().expect("two cuts at least"))
     }
 
+    /// Where each axis is cut: 0, …, its cells.
+    pub fn cuts(&self) -> &[Vec<u64>; 3] {
+        &self.cuts
+    }
+
     /// The owner of each box.
     pub fn owners(&self) -> &[u32] {
         &self.owners

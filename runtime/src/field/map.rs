@@ -6,7 +6,7 @@
 use super::cell::Cell;
 use super::grid::lower;
 use super::storage::Band;
-use super::{Boxes, Field};
+use super::{Boxes, Field, Part};
 use crate::memory::each_at_home;
 use std::sync::Arc;
 
@@ -99,6 +99,35 @@ impl<T: Cell, const D: usize> Field<T, D> {
         let mut items: Vec<(usize, Band<'_, T>)> = Vec::new();
         for (b, block) in self.blocks.iter_mut().enumerate() {
             items.extend(block.pieces_mut(ghosts).into_iter().map(|band| (b, band)));
+        }
+        each_at_home(&pool, items, |(_, band)| band.home, |(b, band)| band.each_row(|at, row| f(b, at, row)));
+    }
+
+    /// As `each_row_mut`, of the rows that read no ghost of another box, or of the others; around a periodic axis the first and
+    /// the last box are neighbours.
+    pub(crate) fn each_row_of(
+        &mut self,
+        part: Part,
+        periodic: [bool; D],
+        f: impl Fn(usize, [u64; 3], &mut [T]) + Sync,
+    ) {
+        if part == Part::All {
+            return self.each_row_mut(f);
+        }
+        let (ghosts, extent, pool) = (self.grid.ghosts(), self.grid.extent(), self.pool().clone());
+        let around = super::grid::lift(periodic, false);
+        let mut items: Vec<(usize, Band<'_, T>)> = Vec::new();
+        for (b, block) in self.blocks.iter_mut().enumerate() {
+            let region = block.region.clone();
+            let open = |a: usize| [region.begin[a] > 0 || around[a], region.end[a] < extent[a] || around[a]];
+            let near = |a: usize, at: u64| {
+                let (h, [before, behind]) = (ghosts[a] as u64, open(a));
+                (before && at < region.begin[a] + h) || (behind && at + h >= region.end[a])
+            };
+            let across_x = open(0).contains(&true) && ghosts[0] > 0;
+            let edge = |[y, z]: [u64; 2]| across_x || near(1, y) || near(2, z);
+            let bands = block.bands(ghosts, |at| edge(at) == (part == Part::Edge));
+            items.extend(bands.into_iter().map(|band| (b, band)));
         }
         each_at_home(&pool, items, |(_, band)| band.home, |(b, band)| band.each_row(|at, row| f(b, at, row)));
     }

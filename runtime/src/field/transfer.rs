@@ -179,6 +179,11 @@ impl<T: Cell, const D: usize> Transfer<T, D> {
         self.start(world, field)?.finish(field)
     }
 
+    /// Whether nothing ever travels, on no rank.
+    pub(crate) fn idle(&self) -> bool {
+        self.idle
+    }
+
     /// Copies what travels and sends it; `finish` receives.
     #[track_caller]
     pub(crate) fn start(&mut self, world: &mut World, from: &Field<T, D>) -> Result<Passage<'_, T, D>, Abort> {
