@@ -1,6 +1,6 @@
 # make test       everything that must hold; installs what is missing on Debian as root, otherwise says what to install
 # make sample     real genomes (GENOMES=) and random cases: SEED=, CASES= or SECONDS=; stopped, those go on where they were
-# make test-long  the sample, and models, sanitizers, other MPIs, a stopped job, 200 mutants, more NUMA machines, readers of outputs
+# make test-long  the sample, and models, sanitizers, other MPIs, a stopped job, 200 mutants, more NUMA machines, NPB class A, readers of outputs
 # make bench      benchmarks
 # make doc        the documentation of all crates, in target/doc
 
@@ -13,7 +13,7 @@ export OMPI_ALLOW_RUN_AS_ROOT = 1
 export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM = 1
 export OMPI_MCA_rmaps_base_oversubscribe = 1
 
-.PHONY: setup test sample test-long models sanitizers other-mpis stopped mutants numa readers genomes bench doc
+.PHONY: setup test sample test-long models sanitizers other-mpis stopped mutants numa npb readers genomes bench doc
 
 test: setup
 	$(CARGO) fmt --all --check
@@ -26,7 +26,7 @@ test: setup
 	$(CARGO) test --workspace $(ALL)
 	tests/models
 
-test-long: setup models sanitizers other-mpis stopped mutants numa readers sample
+test-long: setup models sanitizers other-mpis stopped mutants numa npb readers sample
 
 sample: setup genomes
 	$(CARGO) build -p physalia-tests $(ALL)
@@ -53,6 +53,10 @@ mutants:
 # Simulated machines of two, four and uneven NUMA nodes.
 numa:
 	tests/numa --mutants
+
+# Class A of the NAS Parallel Benchmarks MG and CG.
+npb:
+	$(CARGO) test -p physalia --test npb_mg --test npb_cg -- --ignored
 
 # Outputs, opened by programs of other people.
 readers:

@@ -41,6 +41,15 @@ impl<T: Cell, const D: usize> Field<T, D> {
         own.map(|b| b.value(at.map(i64::cast_unsigned))).or_else(near)
     }
 
+    /// So many cells along x from a place on, all of one of this rank's boxes or of its ghosts; `None` if no box has them so. What
+    /// ghosts are worth is as [`value_near`](Field::value_near) says. Local.
+    pub fn near(&self, place: [i64; D], cells: usize) -> Option<&[T]> {
+        let (first, mut last) = (grid::lift(place, 0), grid::lift(place, 0));
+        last[0] += cells.max(1) as i64 - 1;
+        let block = self.blocks.iter().find(|block| block.is_near(first) && block.is_near(last))?;
+        Some(block.part(first.map(i64::cast_unsigned), cells))
+    }
+
     /// Gives cells to their owners: arrays, C-ordered (`[z, y, x]`) with as many axes as the grid, each with the position
     /// `[x, y, z]` of its first cell. Every rank gives what it has, or nothing. Where parts overlap, that of the highest rank
     /// stays, and of one rank the last. Ghosts are invalid until the next exchange. Collective; a message from each rank

@@ -92,6 +92,29 @@ impl<T: Cell, const D: usize> Field<T, D> {
         self.fold_rows(|| (), show, |(), ()| ());
     }
 
+    /// Gives this rank's cells to its workers, row by row: the position of the first cell, and the cells, to be written. Long
+    /// rows come in parts. For kernels that read several fields, also of other grids, by [`near`](Field::near). Local.
+    ///
+    /// ```
+    /// use physalia::prelude::*;
+    /// let mut world = World::alone();
+    /// let mut u = Field::<f64, 2>::new(&mut world, Grid::new([6, 4]))?;
+    /// u.fill(|[x, y]| (x + 10 * y) as f64);
+    /// let mut wide = Field::<f64, 2>::new(&mut world, Grid::new([12, 4]))?;
+    /// wide.rows_mut(|[x, y], row| {
+    ///     let from = u.near([x as i64 / 2, y as i64], row.len() / 2).expect("all cells are here");
+    ///     row.iter_mut().enumerate().for_each(|(i, cell)| *cell = from[i / 2]);
+    /// });
+    /// assert_eq!(wide.get([11, 3]), Some(35.0));
+    /// # Ok::<(), Abort>(())
+    /// ```
+    ///
+    /// # Panics
+    /// As [`map`](Field::map).
+    pub fn rows_mut(&mut self, f: impl Fn([u64; D], &mut [T]) + Sync) {
+        self.each_row_mut(|_, at, row| f(lower(at), row));
+    }
+
     /// Gives this rank's rows to its workers: the number of the box here, the first cell, and the cells. Long rows come in
     /// parts.
     pub(crate) fn each_row_mut(&mut self, f: impl Fn(usize, [u64; 3], &mut [T]) + Sync) {

@@ -247,11 +247,15 @@ impl<T: Cell> Block<T> {
 
     /// The cell, or ghost, at a place counted from below zero; `None` if it is farther off than the halo.
     pub(crate) fn value_near(&self, at: [i64; 3]) -> Option<T> {
-        let near = |a: usize| {
+        self.is_near(at).then(|| self.value(at.map(i64::cast_unsigned)))
+    }
+
+    /// Whether a place counted from below zero is a cell or a ghost of the box.
+    pub(crate) fn is_near(&self, at: [i64; 3]) -> bool {
+        (0..3).all(|a| {
             let ghosts = self.ghosts[a] as i64;
             (self.region.begin[a].cast_signed() - ghosts..self.region.end[a].cast_signed() + ghosts).contains(&at[a])
-        };
-        (0..3).all(near).then(|| self.value(at.map(i64::cast_unsigned)))
+        })
     }
 }
 
