@@ -108,13 +108,23 @@ impl Core {
     /// Begins the next call of this communicator, and its messages.
     pub(crate) fn start(&self, print: Print, cargo: Cargo) -> Result<Rc<RefCell<Flow>>, Abort> {
         let call = self.begin(print)?;
-        self.rank.transport.enter(self.rank.me, &call, &self.members)?;
+        self.enter(&call)?;
+        Ok(self.launch(call, cargo))
+    }
+
+    /// A call that has begun meets those that have begun it before.
+    pub(crate) fn enter(&self, call: &Call) -> Result<(), Abort> {
+        self.rank.transport.enter(self.rank.me, call, &self.members)
+    }
+
+    /// The messages of a call that has been entered.
+    pub(crate) fn launch(&self, call: Call, cargo: Cargo) -> Rc<RefCell<Flow>> {
         let flow = self.rank.add(Flow::new(call, self.members.clone(), cargo));
         // From the first message on, peers may use the flow's memory: a panic must not carry it away.
         let guard = Settle { rank: &self.rank, flow: &flow };
         self.rank.begin(&flow);
         std::mem::forget(guard);
-        Ok(flow)
+        flow
     }
 
     /// Begins a call and waits for its end. On return, also by unwinding, nobody uses the cargo's memory any more.

@@ -59,6 +59,8 @@ pub(crate) enum Due {
     Post(u64),
     /// On a board: that it is through with this step.
     Read(u64),
+    /// In mailboxes of this number: that it has sent this round.
+    Mail(u64, u64),
 }
 
 struct Awaited {
@@ -139,7 +141,7 @@ impl Flow {
         match due {
             Due::Send(n) => self.counters[0].count(place) > n,
             Due::Receive(n) => self.counters[1].count(place) > n,
-            Due::Answer | Due::Post(_) | Due::Read(_) => unreachable!("a flow sends and receives"),
+            Due::Answer | Due::Post(_) | Due::Read(_) | Due::Mail(..) => unreachable!("a flow sends and receives"),
         }
     }
 

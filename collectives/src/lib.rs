@@ -57,7 +57,9 @@ pub mod raw {
 pub use algo::model::{Order, Schedules};
 pub use comm::Comm;
 pub use failure::{Abort, Cause, Failure, Outcome};
-pub use ops::{Addable, Associative, By, Cartesian, ExchangePlan, Fast, Graph, Link, Max, Min, Op, Sum};
+pub use ops::{
+    Addable, Associative, By, Cartesian, ExchangePlan, Fast, Fill, Graph, Link, Mailboxes, Max, Min, Op, Sum,
+};
 pub use overlap::{Overlap, Ticket, overlap_on};
 pub use pending::Pending;
 pub use plain::{Parts, Plain};

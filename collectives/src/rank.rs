@@ -9,6 +9,7 @@ use crate::stuck::{Chaser, Waits};
 use crate::transport::board::Board;
 use crate::transport::{Call, Transport, Waited};
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
@@ -30,8 +31,19 @@ pub(crate) struct Rank {
     pub delays: Delays,
     /// The board of all ranks of the job, if they share a host.
     board: Option<Board>,
+    /// By the number of the mailboxes; kept when they are gone, for those that still ask.
+    mail: RefCell<HashMap<u64, Rc<Mail>>>,
     sent_bytes: Cell<u64>,
     polled: Cell<Instant>,
+}
+
+/// What this rank has sent by its mailboxes of one plan, for those that ask what it waits for.
+#[derive(Default)]
+pub(crate) struct Mail {
+    /// The last round that was sent.
+    pub sent: Cell<u64>,
+    /// Communicator and number of a call that has begun and is not sent.
+    pub unsent: Cell<Option<(u64, u64)>>,
 }
 
 thread_local!(static HERE: RefCell<Weak<Rank>> = const { RefCell::new(Weak::new()) });
@@ -58,6 +70,7 @@ impl Rank {
             level,
             delays: Delays::new(level, me),
             board,
+            mail: RefCell::default(),
             sent_bytes: Cell::new(0),
             polled: Cell::new(Instant::now()),
         })
@@ -85,14 +98,25 @@ impl Rank {
         self.board.as_ref()
     }
 
-    /// Whether this rank has done what another waits for on the board.
+    /// Whether this rank has done what another waits for on the board, or at a mailbox.
     pub(crate) fn has_posted(&self, due: Due) -> bool {
-        let board = self.board.as_ref().expect("who waits on a board shares it with us");
+        let board = || self.board.as_ref().expect("who waits on a board shares it with us");
         match due {
-            Due::Post(step) => board.has_posted(step),
-            Due::Read(step) => board.is_through(step),
+            Due::Post(step) => board().has_posted(step),
+            Due::Read(step) => board().is_through(step),
+            Due::Mail(plan, round) => self.mail.borrow().get(&plan).is_some_and(|told| told.sent.get() >= round),
             Due::Send(_) | Due::Receive(_) | Due::Answer => unreachable!("a board has no messages"),
         }
+    }
+
+    /// Mailboxes of this number are made: what this rank will tell of them.
+    pub(crate) fn has_mailboxes(&self, plan: u64) -> Rc<Mail> {
+        self.mail.borrow_mut().entry(plan).or_default().clone()
+    }
+
+    /// Whether this call has begun as a round of mailboxes that is not sent.
+    pub(crate) fn unsent(&self, call: (u64, u64)) -> bool {
+        self.mail.borrow().values().any(|mail| mail.unsent.get() == Some(call))
     }
 
     /// Puts a flow into the table. Its memory belongs to the table from here on, before anybody can be told of it.

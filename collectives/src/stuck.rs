@@ -53,7 +53,7 @@ struct Probe {
     told: String,
 }
 
-/// What a rank waits for: the end of a flow, or others on a board.
+/// What a rank waits for: the end of a flow, or others on a board or at a mailbox.
 pub(crate) trait Waits {
     fn call(&self) -> Call;
     fn over(&self) -> bool;
@@ -78,7 +78,7 @@ impl Waits for RefCell<Flow> {
     }
 }
 
-/// A wait on a board.
+/// A wait on a board, or at a mailbox.
 pub(crate) struct Watch {
     pub call: Call,
     pub missing: Vec<(u32, Due)>,
@@ -136,14 +136,19 @@ impl Chaser {
             let begun = rank.flow_of(notice.comm, notice.seq);
             let (waits, what): (&dyn Waits, What) = match (&begun, probe.due) {
                 // A rank that waits posts nothing more before its wait has ended.
-                (_, Due::Post(_) | Due::Read(_)) if rank.has_posted(probe.due) => continue,
-                (_, Due::Post(_) | Due::Read(_)) => (waited, What::End),
+                (_, Due::Post(_) | Due::Read(_) | Due::Mail(..)) if rank.has_posted(probe.due) => continue,
+                (_, Due::Post(_) | Due::Read(_) | Due::Mail(..)) => (waited, What::End),
                 // Whoever waits in that call answers; whoever is past it has.
                 (_, Due::Answer) if rank.transport.has_begun(notice.comm, notice.seq) => continue,
                 (_, Due::Answer) => (waited, What::End),
                 (Some(flow), due) if flow.borrow().has_done(notice.from, due) => continue,
                 (Some(flow), _) => (&**flow, What::Step),
-                (None, _) if rank.transport.has_begun(notice.comm, notice.seq) => continue, // and it is done
+                // It is done, unless its messages leave only when mailboxes are sent.
+                (None, _)
+                    if rank.transport.has_begun(notice.comm, notice.seq) && !rank.unsent((notice.comm, notice.seq)) =>
+                {
+                    continue;
+                }
                 (None, _) => (waited, What::End),
             };
             let call = number(waits);

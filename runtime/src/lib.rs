@@ -66,8 +66,8 @@ pub mod prelude {
     pub use crate::random::Random;
     pub use crate::{Launch, World};
     pub use physalia_collectives::{
-        Abort, Associative, By, Cartesian, Cause, Comm, ExchangePlan, Failure, Fast, Graph, Link, Max, Min, Op,
-        Outcome, Overlap, Parts, Pending, Plain, Sum, Ticket, poll_here,
+        Abort, Associative, By, Cartesian, Cause, Comm, ExchangePlan, Failure, Fast, Fill, Graph, Link, Mailboxes, Max,
+        Min, Op, Outcome, Overlap, Parts, Pending, Plain, Sum, Ticket, poll_here,
     };
 }
 

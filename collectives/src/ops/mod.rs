@@ -7,6 +7,7 @@ mod broadcast;
 mod cartesian;
 mod gather;
 mod graph;
+mod mailbox;
 mod merge;
 mod neighbours;
 mod op;
@@ -18,6 +19,7 @@ mod sparse;
 
 pub use cartesian::Cartesian;
 pub use graph::Graph;
+pub use mailbox::{Fill, Mailboxes};
 pub use op::{Addable, Associative, By, Fast, Max, Min, Op, Sum};
 pub use plan::{ExchangePlan, Link};
 

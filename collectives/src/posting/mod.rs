@@ -6,13 +6,13 @@
 
 mod moves;
 mod reductions;
+mod wait;
 
 use crate::check::Print;
 use crate::core::Core;
 use crate::failure::{Abort, Cause, host};
 use crate::flow::Due;
 use crate::plain::Plain;
-use crate::stuck::Watch;
 use crate::transport::Call;
 use crate::transport::board::{Board, MOST, Other, ROOM, Stamp};
 use crate::transport::memory::{any_bits, poison};
@@ -130,61 +130,18 @@ impl Posting<'_> {
     }
 
     fn mismatch(&self, Other { member, print, text }: Other) -> Abort {
-        let rank = &self.core.rank;
-        let now = self.call.print.text();
-        let (mine, theirs) = match text {
-            Some(text) if print != self.call.print.hash() => (now, text),
-            None if print != self.call.print.hash() => (now, "another call".into()),
-            // It is here as we are, but somewhere before it was elsewhere, as one that only posts does not see.
-            _ => match self.board.first_difference(member) {
-                Some([mine, theirs]) => (mine, format!("{theirs} (before {now})")),
-                None => (now.clone(), format!("{now} too, but an earlier call of it differed")),
-            },
-        };
-        let calls = [(self.core.members[self.core.me], mine), (self.core.members[member], theirs)];
-        rank.transport.abort(Abort::new(Cause::Mismatch { host: host().into(), calls }))
+        self.core.posted_another(&self.call, member, print, text)
     }
 
-    /// Waits until `ready`; first looking, then as the transport waits. `on` gives the members that are waited for.
+    /// Waits until `ready`. `on` gives the members that are waited for.
     fn wait(
         &self,
         due: Due,
         on: impl Fn(&mut dyn FnMut(usize)),
         ready: impl Fn() -> Result<bool, Abort>,
     ) -> Result<(), Abort> {
-        let (core, rank) = (self.core, &self.core.rank);
-        let patience = rank.transport.spins();
-        for _ in 0..=patience {
-            if ready()? {
-                return Ok(());
-            }
-            std::hint::spin_loop();
-        }
-        let _late = rank.transport.enter_late(rank.me, &self.call)?;
-        loop {
-            let seen = rank.transport.epoch(rank.me);
-            rank.advance();
-            let missing = || {
-                let mut missing = Vec::new();
-                on(&mut |member| missing.push((core.members[member], due)));
-                missing
-            };
-            let for_whom = missing().first().map(|m| m.0);
-            let _nap = for_whom.map(|m| rank.transport.nap(self.board, core.place(m)));
-            if ready()? {
-                rank.transport.stir();
-                rank.waited();
-                return Ok(());
-            }
-            // Only from here on would that member ring us. If it was quicker, we sleep for another.
-            let missing = missing();
-            if missing.first().map(|m| m.0) != for_whom {
-                continue;
-            }
-            let watch = Watch { call: self.call, missing };
-            rank.chaser.answer(rank, &watch);
-            rank.wait(seen, &self.call, &watch)?;
-        }
+        let nap = |member| self.core.rank.transport.nap(self.board, member);
+        self.core.wait_for(&self.call, true, |each| on(&mut |member| each(member, due)), ready, nap)
     }
 
     /// This rank is through with a step.

@@ -4,10 +4,12 @@
 //! only by a [`Memory`], which either owns the storage or was made by an `unsafe` constructor whose caller promises that
 //! the loan lasts until the flow that holds the memory has settled (see `flow.rs`).
 
+use super::mailbox::Region;
 use crate::Plain;
 use std::any::Any;
 use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Every byte of memory that is poisoned: NaN, -1, the largest number.
 pub(crate) const POISON: u8 = 0xff;
@@ -112,6 +114,15 @@ impl<T: 'static> Storage for Vec<T> {
     }
 }
 
+impl Storage for Arc<Region> {
+    fn span(&mut self) -> Span {
+        Span { ptr: self.address(0, 0), len: self.len() }
+    }
+    fn into_any(self: Box<Self>) -> Box<dyn Any> {
+        self
+    }
+}
+
 /// A buffer that a flow reads or writes.
 pub(crate) enum Memory {
     /// Moved in. Its heap block does not move, so spans stay good until it is taken out again.
@@ -146,6 +157,11 @@ impl Memory {
     pub(crate) fn source<T: Plain>(values: Vec<T>) -> Memory {
         const { assert!(T::BYTES > 0) };
         Memory::Owned(Box::new(values))
+    }
+
+    /// Memory of mailboxes. The flow uses only parts that no other rank and no worker uses meanwhile.
+    pub(crate) fn region(region: Arc<Region>) -> Memory {
+        Memory::Owned(Box::new(region))
     }
 
     pub(crate) fn landing<T: Plain>(landing: Landing<T>) -> Memory {

@@ -11,6 +11,7 @@
 
 pub(crate) mod board;
 mod loan;
+pub(crate) mod mailbox;
 mod meetings;
 pub(crate) mod memory;
 #[cfg(all(test, loom))]
@@ -42,6 +43,7 @@ use crate::check::Print;
 use crate::failure::{Abort, Cause, host};
 use crate::level::Level;
 use board::{Board, Nap};
+use mailbox::{Offer, Region};
 use memory::Span;
 use std::sync::Arc;
 use std::time::Duration;
@@ -276,6 +278,44 @@ impl Transport {
             Transport::Simulator(_) => None,
             #[cfg(feature = "mpi")]
             Transport::Mpi(_) => None,
+        }
+    }
+
+    /// Whether ranks that are on one host can have mailboxes in memory that they share.
+    pub(crate) fn shares(&self) -> bool {
+        !matches!(self, Transport::Simulator(_)) && board::wanted()
+    }
+
+    /// Memory that other ranks of the host can open, zeroed and first touched here; `None` if there is none.
+    pub(crate) fn offer(&self, len: usize) -> Option<(Arc<Region>, Offer)> {
+        match self {
+            Transport::Threads(job) => Some(job.offer(len)),
+            Transport::Simulator(_) => None,
+            #[cfg(feature = "mpi")]
+            Transport::Mpi(_) => mpi_board::offer(len),
+        }
+    }
+
+    /// Memory that another rank of the host has offered by these words; `None` if it cannot be had.
+    pub(crate) fn open(&self, words: [u64; 3], len: usize) -> Option<Arc<Region>> {
+        match self {
+            Transport::Threads(job) => job.offered(words),
+            Transport::Simulator(_) => None,
+            #[cfg(feature = "mpi")]
+            Transport::Mpi(_) => mpi_board::open(words, len),
+        }
+        .filter(|region| region.len() == len)
+    }
+
+    /// Whether who sleeps must be rung. Processes look for themselves.
+    pub(crate) fn rings(&self) -> bool {
+        matches!(self, Transport::Threads(_))
+    }
+
+    /// Wakes a rank that sleeps.
+    pub(crate) fn ring(&self, rank: u32) {
+        if let Transport::Threads(job) = self {
+            job.wake(rank);
         }
     }
 

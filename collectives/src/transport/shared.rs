@@ -47,7 +47,7 @@ pub(super) fn create(len: usize) -> io::Result<(Shared, File)> {
     let bytes = libc::off_t::try_from(len).map_err(io::Error::other)?;
     // SAFETY: numbers go in, and a number comes out.
     if unsafe { libc::posix_fallocate(fd, 0, bytes) } != 0 {
-        return Err(io::Error::other("no memory for the board"));
+        return Err(io::Error::other("not as much memory to share"));
     }
     Ok((map(&file, len)?, file))
 }

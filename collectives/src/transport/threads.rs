@@ -12,6 +12,7 @@
 
 use super::board::{Board, Heap, boards};
 use super::loan::Message;
+use super::mailbox::{Held, Offer, Region};
 use super::meetings::Meetings;
 use super::roll_call::{Standing, roll_call};
 use super::sync::{AtomicBool, AtomicU64, Condvar, Mutex, MutexGuard, Ordering};
@@ -60,6 +61,20 @@ pub(crate) struct Job {
     stall: Stall,
     level: Level,
     board: Option<Arc<Heap>>,
+    /// Memory for mailboxes, while its readers tell its writers of it. (A lock of the standard library's: there is nothing to model.)
+    offers: std::sync::Mutex<HashMap<u64, Arc<Region>>>,
+}
+
+/// An entry among the offers of a job.
+pub(crate) struct Listed {
+    job: Arc<Job>,
+    number: u64,
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        self.job.offers().remove(&self.number);
+    }
 }
 
 /// A call on a board that is compared with calls elsewhere, as long as this lives.
@@ -100,6 +115,7 @@ impl Job {
             stall,
             level,
             board: boards(size).then(|| Arc::new(Heap::new(size as usize))),
+            offers: std::sync::Mutex::default(),
         })
     }
 
@@ -179,6 +195,30 @@ impl Job {
         }
         self.meet(me, call, self.bells.len(), true)?;
         Ok(Some(Late { job: self, key: (call.comm, call.seq) }))
+    }
+
+    /// Memory for mailboxes, where other ranks find it as long as the offer is kept.
+    pub(crate) fn offer(self: &Arc<Job>, len: usize) -> (Arc<Region>, Offer) {
+        static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
+        let region = Region::heap(len);
+        region.touch_pages();
+        let number = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        self.offers().insert(number, region.clone());
+        (region, Offer { words: [number, 0, 0], held: Held::Listed(Listed { job: self.clone(), number }) })
+    }
+
+    /// What another rank has offered.
+    pub(crate) fn offered(&self, [number, ..]: [u64; 3]) -> Option<Arc<Region>> {
+        self.offers().get(&number).cloned()
+    }
+
+    fn offers(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Arc<Region>>> {
+        self.offers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wakes a rank that sleeps.
+    pub(crate) fn wake(&self, rank: u32) {
+        self.ring(&mut self.lock(), rank);
     }
 
     pub(crate) fn spins(&self) -> u32 {

@@ -6,6 +6,7 @@ mod fields;
 mod files;
 mod handles;
 mod large;
+mod mailboxes;
 mod neighbours;
 mod plans;
 mod sorts;
@@ -21,6 +22,7 @@ pub(crate) fn all() -> Vec<Body> {
         large::bodies(),
         handles::bodies(),
         plans::bodies(),
+        mailboxes::bodies(),
         fields::bodies(),
         files::bodies(),
         neighbours::bodies(),

@@ -67,8 +67,12 @@ pub(crate) trait Place {
 
 /// Whether so many ranks of one host have a board. `PHYSALIA_BOARD=off` leaves all to messages.
 pub(crate) fn boards(ranks: u32) -> bool {
-    let wanted = std::env::var_os("PHYSALIA_BOARD").is_none_or(|v| v != "off");
-    wanted && ranks > 1 && ranks as usize <= MOST
+    wanted() && ranks > 1 && ranks as usize <= MOST
+}
+
+/// Whether ranks may share memory.
+pub(super) fn wanted() -> bool {
+    std::env::var_os("PHYSALIA_BOARD").is_none_or(|v| v != "off")
 }
 
 /// Bytes of a board for so many members.
@@ -116,7 +120,8 @@ pub(crate) struct Stamp {
 }
 
 impl Stamp {
-    fn word(self) -> u64 {
+    /// The number of the step, and bits of the rolling hash.
+    pub(in crate::transport) fn word(self) -> u64 {
         self.step << 32 | self.rolling >> 32
     }
 }

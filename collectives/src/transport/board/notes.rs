@@ -108,7 +108,7 @@ impl Board {
         hash_word.store(hash, Ordering::Release);
     }
 
-    pub(in crate::transport) fn told(&self, member: usize, hash: u64) -> Option<String> {
+    pub(crate) fn told(&self, member: usize, hash: u64) -> Option<String> {
         let (hash_word, state, words) = self.text(member, hash);
         if hash_word.load(Ordering::Acquire) != hash {
             return None;

@@ -1,0 +1,102 @@
+//! Where a rank writes: the two buffers of one link in its receiver's memory, or one buffer of its own from which a message goes.
+//!
+//! Several workers may write into one link at once. That their ranges do not overlap is a promise which safe code could break, so
+//! it is looked after: a link is divided into up to 64 parts, and a writer claims those that it touches, all in one word, before
+//! it copies. Claims of ranges apart cost an exchange of that word each; where parts are shared, one waits for the other's copy.
+
+use super::Region;
+use crate::transport::memory::POISON;
+use crate::transport::sync::{AtomicU64, Ordering, yield_now};
+use std::sync::Arc;
+
+/// The place of one link's values, by turns.
+pub(crate) struct Outlet {
+    region: Arc<Region>,
+    /// By the parity of the round.
+    at: [usize; 2],
+    bytes: usize,
+    /// A part has 2^shift bytes.
+    shift: u32,
+    claimed: AtomicU64,
+}
+
+impl Outlet {
+    /// # Panics
+    /// If the buffers are not in the region.
+    pub(crate) fn new(region: Arc<Region>, at: [usize; 2], bytes: usize) -> Outlet {
+        for at in at {
+            region.address(at, bytes);
+        }
+        let shift = bytes.div_ceil(64).max(64).next_power_of_two().trailing_zeros();
+        Outlet { region, at, bytes, shift, claimed: AtomicU64::new(0) }
+    }
+
+    /// The parts that hold these bytes, a bit each.
+    fn parts(&self, at: usize, len: usize) -> u64 {
+        let (first, last) = (at >> self.shift, (at + len - 1) >> self.shift);
+        u64::MAX << first & u64::MAX >> (63 - last)
+    }
+
+    /// Copies bytes to the place `at` of the buffer of this parity.
+    ///
+    /// # Safety
+    /// The buffer is this rank's to write: its reader is through with it, and has not been told of what is written since.
+    ///
+    /// # Panics
+    /// If they do not fit.
+    pub(super) unsafe fn write(&self, parity: usize, at: usize, bytes: &[u8]) {
+        let fits = at.checked_add(bytes.len()).is_some_and(|end| end <= self.bytes);
+        assert!(fits, "{} bytes from {at} of a link of {}", bytes.len(), self.bytes);
+        if bytes.is_empty() {
+            return;
+        }
+        let parts = self.parts(at, bytes.len());
+        let claim = |claimed: u64| (claimed & parts == 0).then_some(claimed | parts);
+        while self.claimed.fetch_update(Ordering::Acquire, Ordering::Relaxed, claim).is_err() {
+            yield_now(); // a copy is under way; it ends
+        }
+        // SAFETY: inside, ours by the caller's promise, and no other worker is at these parts.
+        unsafe { self.region.put(self.at[parity] + at, bytes) };
+        self.claimed.fetch_and(!parts, Ordering::Release);
+    }
+}
+
+/// Where a rank reads: the two buffers of one link in its own memory.
+pub(crate) struct Inlet {
+    pub region: Arc<Region>,
+    /// By the parity of the round.
+    pub at: [usize; 2],
+    pub bytes: usize,
+}
+
+impl Inlet {
+    /// The address of the buffer of this parity.
+    pub(crate) fn address(&self, parity: usize) -> *const u8 {
+        self.region.address(self.at[parity], self.bytes)
+    }
+
+    /// Copies values from the place `at` (in bytes) of the buffer of this parity. Any bits must be a `T`.
+    ///
+    /// # Safety
+    /// The round of the buffer is here, and its writer has not been told that this rank is through with it.
+    ///
+    /// # Panics
+    /// If there are not as many.
+    pub(super) unsafe fn read<T: crate::Plain>(&self, parity: usize, at: usize, into: &mut [T]) {
+        assert!(crate::transport::memory::any_bits::<T>());
+        let len = size_of_val(into);
+        let there = at.checked_add(len).is_some_and(|end| end <= self.bytes);
+        assert!(there, "{len} bytes from {at} of a link of {}", self.bytes);
+        // SAFETY: inside, and nobody writes it by the caller's promise; any bits are a `T`.
+        unsafe { self.region.get(self.at[parity] + at, into.as_mut_ptr().cast(), len) };
+    }
+
+    /// Writes poison over the buffer of this parity.
+    ///
+    /// # Safety
+    /// Its writer has not been told that this rank is through with it, and nobody reads it.
+    pub(super) unsafe fn poison(&self, parity: usize) {
+        // SAFETY: inside, and promised by the caller.
+        unsafe { self.region.fill(self.at[parity], self.bytes, POISON) };
+    }
+}
