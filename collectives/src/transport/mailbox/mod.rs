@@ -12,6 +12,8 @@
 //! Among threads each line also says whether its owner sleeps; who writes the other line rings it then. Processes look for
 //! themselves.
 
+#[cfg(all(test, loom))]
+mod models;
 mod office;
 mod outlet;
 mod region;
@@ -24,7 +26,6 @@ pub(crate) use unshared::Unshared;
 
 use super::board::Stamp;
 use super::sync::{Ordering, fence};
-use std::fs::File;
 use std::sync::Arc;
 
 /// Bytes of a pair's lines.
@@ -46,9 +47,9 @@ pub(crate) struct Offer {
 pub(crate) enum Held {
     #[expect(dead_code, reason = "its end ends the offer")]
     Listed(super::threads::Listed),
-    #[cfg_attr(not(feature = "mpi"), expect(dead_code, reason = "only processes have it"))]
+    #[cfg(feature = "mpi")]
     #[expect(dead_code, reason = "it keeps the descriptor open")]
-    File(File),
+    File(std::fs::File),
 }
 
 /// One of the two ranks of a pair.
