@@ -74,6 +74,10 @@ fn reports_are_as_documented() {
     same_shape("bench", &bench, &example("bench collectives"));
     let rows = bench["rows"].as_array().unwrap();
     assert!(rows.iter().any(|r| r["name"] == "broadcast" && r["bytes"] == 64) && rows.len().is_multiple_of(4));
+    let halo = here.report("bench halo --ranks 3 --threads 1 --width 100 --deepest 5 --read");
+    same_shape("halo", &halo, &example("bench halo"));
+    let rows: Vec<_> = halo["rows"].as_array().unwrap().iter().map(|r| (&r["rows"], &r["bytes"])).collect();
+    assert_eq!(format!("{rows:?}"), "[(Number(1), Number(800)), (Number(2), Number(1600)), (Number(4), Number(3200))]");
     assert!(here.path("physalia-demo.png").metadata().unwrap().len() > 1000);
 }
 

@@ -1,4 +1,4 @@
-//! MPI's own collectives on numbers, to measure ours against. Buffers and counts are checked here; the calls themselves are
+//! MPI's own collectives and messages on numbers, to measure ours against. Buffers and counts are checked here; the calls themselves are
 //! bare, so a mismatch among ranks is MPI's to find, or not. For benchmarks only.
 
 use super::mpi_calls::{Wire, check, count, running};
@@ -121,5 +121,28 @@ impl Raw {
         // SAFETY: as for all_to_all.
         let code = unsafe { ffi::MPI_Allgather(ptr(send), n, ty, ptr_mut(recv), n, ty, self.wire.comm) };
         check(code, "MPI_Allgather");
+    }
+
+    /// `MPI_Irecv` and `MPI_Isend` of each part from and to its rank, and `MPI_Waitall`.
+    pub fn exchange<T: Number>(&self, sends: &[(u32, &[T])], recvs: &mut [(u32, &mut [T])]) {
+        let ty = T::mpi_type();
+        let mut requests = Vec::with_capacity(sends.len() + recvs.len());
+        // SAFETY: each buffer has as many elements of the type as MPI is told, and is borrowed until all requests are through.
+        unsafe {
+            for (from, into) in recvs.iter_mut() {
+                let (mut request, n) = (ffi::RSMPI_REQUEST_NULL, count(into.len()));
+                let code = ffi::MPI_Irecv(ptr_mut(into), n, ty, from.cast_signed(), 0, self.wire.comm, &mut request);
+                check(code, "MPI_Irecv");
+                requests.push(request);
+            }
+            for (to, part) in sends {
+                let (mut request, n) = (ffi::RSMPI_REQUEST_NULL, count(part.len()));
+                let code = ffi::MPI_Isend(ptr(part), n, ty, to.cast_signed(), 0, self.wire.comm, &mut request);
+                check(code, "MPI_Isend");
+                requests.push(request);
+            }
+            let all = count(requests.len());
+            check(ffi::MPI_Waitall(all, requests.as_mut_ptr(), ffi::RSMPI_STATUSES_IGNORE), "MPI_Waitall");
+        }
     }
 }

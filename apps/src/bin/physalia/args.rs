@@ -247,6 +247,8 @@ pub struct Demo {
 pub enum Bench {
     /// Collectives from 8 bytes to 16 MiB, beside MPI's own; for `mpirun -n 2`
     Collectives(Collectives),
+    /// Border rows between neighbouring ranks, by mailboxes, by messages and by MPI's own; for `mpirun -n 2`
+    Halo(Halo),
     /// How much of its memory each worker finds on its own NUMA node, loop by loop, beside plain rayon
     Locality(Locality),
 }
@@ -257,6 +259,23 @@ pub struct Collectives {
     /// The largest size in bytes
     #[arg(long, value_name = "BYTES", default_value_t = 16 << 20, value_parser = clap::value_parser!(u64).range(8..=1 << 32))]
     pub largest: u64,
+    /// How the job is laid out.
+    #[command(flatten)]
+    pub job: Job,
+}
+
+/// `physalia bench halo`
+#[derive(Args, Debug)]
+pub struct Halo {
+    /// Cells of a row, of 8 bytes each
+    #[arg(long, value_name = "N", default_value_t = 4096, value_parser = size(1..=1 << 24))]
+    pub width: usize,
+    /// The most rows that go at once; 1, 2, 4 … up to that are measured
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = size(1..=1024))]
+    pub deepest: usize,
+    /// Let each rank also add up all that has come
+    #[arg(long)]
+    pub read: bool,
     /// How the job is laid out.
     #[command(flatten)]
     pub job: Job,

@@ -8,6 +8,7 @@ mod about;
 mod args;
 mod bench;
 mod demo;
+mod halo;
 mod heat;
 mod job;
 mod kmers;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         Command::Topo(args) => topo::main(&args),
         Command::Demo(args) => demo::main(&args),
         Command::Bench(Bench::Collectives(args)) => bench::main(&args),
+        Command::Bench(Bench::Halo(args)) => halo::main(&args),
         Command::Bench(Bench::Locality(args)) => locality::main(&args),
         Command::Completions { shell } => about::completions(shell),
         Command::Man { dir } => about::man(dir.as_deref()),
