@@ -44,7 +44,8 @@ impl Comm {
     }
 
     /// The bytes that this rank has sent to other ranks so far, on all its communicators: what was lent or given to
-    /// messages, without their headers, and what was posted on the board, once for all readers. Local.
+    /// messages, without their headers, what was posted on the board, once for all readers, and what was written to mailboxes of
+    /// others. Local.
     pub fn sent_bytes(&self) -> u64 {
         self.core.rank.sent_bytes()
     }

@@ -1,8 +1,8 @@
 //! Halo exchange: the ghost cells of every box from the boxes that own them.
 //!
-//! A [`HaloPlan`] is made once and run often. `start` copies border cells into the plan's buffers and sends them; from then
-//! on the field may be read *and written*. `finish` waits for the neighbours and fills the ghosts. In between, compute what
-//! needs no ghosts:
+//! A [`HaloPlan`] is made once and run often. `start` copies border cells to the mailboxes of the neighbours (or into messages,
+//! between hosts); from then on the field may be read *and written*. `finish` waits for the neighbours and fills the ghosts. In
+//! between, compute what needs no ghosts:
 //!
 //! ```
 //! use physalia::prelude::*;
@@ -25,7 +25,7 @@
 
 use crate::World;
 use crate::field::{Boxes, Cell, Field, Grid, Region};
-use physalia_collectives::{Abort, ExchangePlan, Link};
+use physalia_collectives::{Abort, Link, Mailboxes};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -48,7 +48,7 @@ impl Strip {
 pub struct HaloPlan<T: Cell, const D: usize> {
     grid: Grid<D>,
     boxes: Arc<Boxes>,
-    exchange: ExchangePlan<T>,
+    mailboxes: Mailboxes<T>,
     /// What each message holds, by the order of the plan's links.
     sends: Vec<Vec<Strip>>,
     recvs: Vec<Vec<Strip>>,
@@ -62,8 +62,8 @@ pub struct Flight<'p, T: Cell, const D: usize> {
 }
 
 impl<T: Cell, const D: usize> HaloPlan<T, D> {
-    /// Prepares the exchange of faces, edges and corners, as wide as the grid's halo. Collective. A run sends one message to
-    /// each rank that owns a neighbouring box.
+    /// Prepares the exchange of faces, edges and corners, as wide as the grid's halo. Collective. A run costs two copies of the
+    /// border cells within a host, and one message to each rank of another one that owns a neighbouring box.
     ///
     /// # Errors
     /// The job's abort.
@@ -91,9 +91,9 @@ impl<T: Cell, const D: usize> HaloPlan<T, D> {
             let len = |strips: &Vec<Strip>| strips.iter().map(Strip::cells).sum();
             list.iter().map(|(&rank, strips)| Link { rank, len: len(strips) }).collect()
         };
-        let exchange = world.exchange_plan(&links(&mut sends), &links(&mut recvs))?;
+        let mailboxes = world.mailboxes(&links(&mut sends), &links(&mut recvs))?;
         let strips = |list: BTreeMap<u32, Vec<Strip>>| list.into_values().collect();
-        Ok(HaloPlan { grid: field.grid, exchange, sends: strips(sends), recvs: strips(recvs), boxes })
+        Ok(HaloPlan { grid: field.grid, mailboxes, sends: strips(sends), recvs: strips(recvs), boxes })
     }
 
     fn check(&self, field: &Field<T, D>) {
@@ -119,20 +119,19 @@ impl<T: Cell, const D: usize> HaloPlan<T, D> {
     #[track_caller]
     pub fn start(&mut self, world: &mut World, field: &Field<T, D>) -> Result<Flight<'_, T, D>, Abort> {
         self.check(field);
-        self.exchange.finish()?;
+        let mut fill = self.mailboxes.open(world)?;
         for (i, strips) in self.sends.iter().enumerate() {
-            let mut rest = self.exchange.outgoing(i);
+            let mut place = 0;
             for strip in strips {
                 let block = field.blocks.iter().find(|b| b.id == strip.boxes.1).expect("an own box is sent from");
                 let len = strip.region.len(0) as usize;
                 for at in strip.region.rows() {
-                    let (row, after) = rest.split_at_mut(len);
-                    row.copy_from_slice(block.part(at, len));
-                    rest = after;
+                    fill.write_alone(i, place, block.part(at, len));
+                    place += len;
                 }
             }
         }
-        self.exchange.start(world)?;
+        fill.send()?;
         Ok(Flight { plan: self })
     }
 }
@@ -148,17 +147,16 @@ impl<T: Cell, const D: usize> Flight<'_, T, D> {
     pub fn finish(self, field: &mut Field<T, D>) -> Result<(), Abort> {
         let plan = self.plan;
         plan.check(field);
-        plan.exchange.finish()?;
+        plan.mailboxes.finish()?;
         for (i, strips) in plan.recvs.iter().enumerate() {
-            let mut rest = plan.exchange.incoming(i);
+            let mut place = 0;
             for strip in strips {
                 let block =
                     field.blocks.iter_mut().find(|b| b.id == strip.boxes.0).expect("an own box is received for");
                 let len = strip.region.len(0) as usize;
                 for at in strip.region.rows() {
-                    let (row, after) = rest.split_at(len);
-                    block.part_mut(at, len).copy_from_slice(row);
-                    rest = after;
+                    plan.mailboxes.read(i, place, block.part_mut(at, len));
+                    place += len;
                 }
             }
         }

@@ -181,6 +181,14 @@ impl<T: Plain> Fill<'_, T> {
         self.office.write(i, at, values);
     }
 
+    /// As [`write`](Fill::write), while no worker writes: nothing is looked after, which counts where few values go at once. Local.
+    ///
+    /// # Panics
+    /// If there is no such send, or the values do not fit.
+    pub fn write_alone(&mut self, i: usize, at: usize, values: &[T]) {
+        self.office.write_alone(i, at, values);
+    }
+
     /// As [`Mailboxes::read`], of the round before. Local; from any worker.
     ///
     /// # Panics

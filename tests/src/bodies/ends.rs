@@ -43,7 +43,7 @@ pub(super) fn bodies() -> Vec<Body> {
         bad("another_line", another_line, 1, &["ends.rs:", "broadcast of u32"]),
         bad("another_closure", another_closure, 1, &["all_reduce of (u32, By<", "is there with another closure"]),
         bad("another_plan", another_plan, 1, &["start of the plan made in call of u8 ["]),
-        bad("another_halo_plan", another_halo_plan, 1, &["start of the plan made in call of f64 ["]),
+        bad("another_halo_plan", another_halo_plan, 1, &["open of the mailboxes made in call of f64 ["]),
         bad("another_move", another_move, 1, &["Field::move_boxes of ", "ends.rs:"]),
         bad("another_length", another_length, 1, &["all_reduce_into", "[4, 0]", "[5, 0]"]),
         bad("another_range", another_range, 1, &["par sum of u64 [0, 10]", "par sum of u64 [0, 11]"]),

@@ -107,13 +107,13 @@ impl Net {
         dice: &mut Dice,
     ) -> Outcome<()> {
         for round in first..first + rounds {
-            let fill = boxes.open(comm)?;
+            let mut fill = boxes.open(comm)?;
             dawdle(dice);
             for (i, link) in self.sends().iter().enumerate() {
                 let all = values(self.me, i, round, link.len);
                 let cut = dice.below(link.len as u64 + 1) as usize;
                 fill.write(i, cut, &all[cut..]);
-                fill.write(i, 0, &all[..cut]);
+                fill.write_alone(i, 0, &all[..cut]);
             }
             // What came last is still there, though neighbours may have written the next.
             self.check(round - 1, |i, at, into| fill.read(i, at, into));

@@ -85,6 +85,17 @@ impl Office {
         unsafe { self.outlets[i].write(parity(self.next()), at, bytemuck::cast_slice(values)) };
     }
 
+    /// As `write`, by the rank alone.
+    ///
+    /// # Panics
+    /// If they do not fit.
+    pub(crate) fn write_alone<T: Plain>(&mut self, i: usize, at: usize, values: &[T]) {
+        assert_eq!(self.doing, Doing::Writing);
+        let (at, parity) = (at.checked_mul(T::BYTES).expect("a place in memory"), parity(self.next()));
+        // SAFETY: as for `write`.
+        unsafe { self.outlets[i].write_alone(parity, at, bytemuck::cast_slice(values)) };
+    }
+
     /// All is written: what came in the last round is given back, and the readers are told. The messages are the caller's.
     pub(crate) fn send(&mut self, print: u64, rolling: u64) {
         assert_eq!(self.doing, Doing::Writing);

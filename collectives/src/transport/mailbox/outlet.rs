@@ -37,6 +37,24 @@ impl Outlet {
         u64::MAX << first & u64::MAX >> (63 - last)
     }
 
+    fn check(&self, at: usize, len: usize) {
+        let fits = at.checked_add(len).is_some_and(|end| end <= self.bytes);
+        assert!(fits, "{len} bytes from {at} of a link of {}", self.bytes);
+    }
+
+    /// As `write`, where no other worker can be at the link.
+    ///
+    /// # Safety
+    /// As for `write`.
+    ///
+    /// # Panics
+    /// If they do not fit.
+    pub(super) unsafe fn write_alone(&mut self, parity: usize, at: usize, bytes: &[u8]) {
+        self.check(at, bytes.len());
+        // SAFETY: inside, ours by the caller's promise, and borrowed by us alone.
+        unsafe { self.region.put(self.at[parity] + at, bytes) };
+    }
+
     /// Copies bytes to the place `at` of the buffer of this parity.
     ///
     /// # Safety
@@ -45,8 +63,7 @@ impl Outlet {
     /// # Panics
     /// If they do not fit.
     pub(super) unsafe fn write(&self, parity: usize, at: usize, bytes: &[u8]) {
-        let fits = at.checked_add(bytes.len()).is_some_and(|end| end <= self.bytes);
-        assert!(fits, "{} bytes from {at} of a link of {}", bytes.len(), self.bytes);
+        self.check(at, bytes.len());
         if bytes.is_empty() {
             return;
         }
