@@ -164,3 +164,88 @@ impl Office {
         self.readers.iter().chain(&self.writers).filter(|(_, pair)| pair.other_sleeps()).map(|p| p.0)
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::transport::mailbox::{APART, Inlet, LINES, LOBBY, Outlet, Region, Side};
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    /// Two ranks, of which the first writes for the second.
+    fn one_way() -> [Office; 2] {
+        let at = [LOBBY + LINES, LOBBY + LINES + APART];
+        let region = Region::heap(at[1] + APART);
+        let pair = |side, member| vec![(member, Pair::new(region.clone(), LOBBY, side))];
+        let outlet = Outlet::new(region.clone(), at, 16);
+        let inlet = Inlet { region: region.clone(), at, bytes: 16 };
+        [
+            Office::new(vec![outlet], vec![], pair(Side::Writer, 1), vec![], false),
+            Office::new(vec![], vec![inlet], vec![], pair(Side::Reader, 0), false),
+        ]
+    }
+
+    fn missing(office: &Office, print: u64, rolling: u64) -> Vec<Result<usize, (usize, u64)>> {
+        office.missing(print, rolling).collect()
+    }
+
+    #[test]
+    fn a_writer_is_one_round_ahead_at_most() {
+        let [mut writer, mut reader] = one_way();
+        let write = |writer: &mut Office, value: u64| {
+            writer.open();
+            writer.write(0, 0, &[value, value + 1]);
+            writer.send(7, value << 40);
+            writer.finish(7, value << 40);
+        };
+        write(&mut writer, 1);
+        assert_eq!(writer.full().collect::<Vec<_>>(), [1], "the reader has not sent its first round");
+        reader.open();
+        reader.send(7, 1 << 40);
+        assert!(missing(&reader, 7, 1 << 40).is_empty());
+        write(&mut writer, 2); // meanwhile
+        assert_eq!(writer.full().count(), 1);
+        assert!(catch_unwind(AssertUnwindSafe(|| writer.open())).is_err());
+        reader.finish(7, 1 << 40);
+        let read = |reader: &Office| {
+            let mut came = [0u64; 2];
+            reader.read(0, 0, &mut came);
+            came
+        };
+        assert_eq!(read(&reader), [1, 2]);
+        reader.open();
+        assert_eq!(read(&reader), [1, 2], "until the next is sent");
+        reader.send(7, 2 << 40);
+        assert_eq!(writer.full().count(), 0);
+        assert!(catch_unwind(AssertUnwindSafe(|| read(&reader))).is_err(), "given back");
+        reader.finish(7, 2 << 40);
+        assert_eq!((read(&reader), reader.parity(), reader.round()), ([2, 3], 0, 2));
+    }
+
+    #[test]
+    fn who_is_in_another_call_is_found() {
+        let [mut writer, mut reader] = one_way();
+        writer.open();
+        writer.send(7, 5 << 40);
+        reader.open();
+        assert!(catch_unwind(AssertUnwindSafe(|| reader.finish(7, 5 << 40))).is_err(), "not sent yet");
+        reader.send(7, 5 << 40);
+        assert_eq!(missing(&reader, 7, 5 << 40), []);
+        assert_eq!(missing(&reader, 8, 5 << 40), [Err((0, 7))]);
+        assert_eq!(missing(&reader, 7, 6 << 40), [Err((0, 7))]);
+        reader.finish(7, 5 << 40);
+        assert_eq!(missing(&reader, 7, 5 << 40), [Ok(0)], "of the next round");
+    }
+
+    /// What is given back is poisoned before its writer may write again, at level `full`.
+    #[test]
+    fn what_is_given_back_is_poisoned() {
+        let [_, mut reader] = one_way();
+        reader.poisons = true;
+        reader.open();
+        reader.send(7, 0);
+        let mut first = [0u64; 2];
+        // SAFETY: nobody writes it.
+        unsafe { reader.inlets[0].read(0, 0, &mut first) };
+        assert_eq!(first, [u64::MAX; 2]);
+    }
+}

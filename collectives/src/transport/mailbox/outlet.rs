@@ -117,3 +117,58 @@ impl Inlet {
         unsafe { self.region.fill(self.at[parity], self.bytes, POISON) };
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    fn outlet(bytes: usize) -> Outlet {
+        Outlet::new(Region::heap(2 * bytes), [0, bytes], bytes)
+    }
+
+    #[test]
+    fn parts_cover_what_they_should() {
+        let all = outlet(64 * 64);
+        assert_eq!((all.parts(0, 1), all.parts(63, 1), all.parts(63, 2), all.parts(64, 64)), (1, 1, 3, 2));
+        assert_eq!((all.parts(0, 4096), all.parts(4095, 1)), (u64::MAX, 1 << 63));
+        for bytes in [1, 63, 64, 65, 100, 4095, 4096, 4097, 1 << 20, (1 << 20) + 1] {
+            let outlet = outlet(bytes);
+            assert_eq!(outlet.parts(0, bytes) | outlet.parts(bytes - 1, 1), outlet.parts(0, bytes), "{bytes}");
+            assert_eq!(outlet.parts(0, 1), 1, "{bytes}");
+        }
+    }
+
+    /// Whole writes, of which one is the last: never a mixture.
+    #[test]
+    fn overlapping_writes_take_turns() {
+        let outlet = outlet(10_000);
+        std::thread::scope(|scope| {
+            for byte in 1..4u8 {
+                let outlet = &outlet;
+                // SAFETY: nobody reads the buffer meanwhile.
+                scope.spawn(move || (0..500).for_each(|_| unsafe { outlet.write(1, 0, &[byte; 10_000]) }));
+            }
+        });
+        let inlet = Inlet { region: outlet.region.clone(), at: outlet.at, bytes: outlet.bytes };
+        let mut came = vec![0u8; 10_000];
+        // SAFETY: all writers are through.
+        unsafe { inlet.read(1, 0, &mut came) };
+        assert!(came[0] > 0 && came.iter().all(|&byte| byte == came[0]));
+        // SAFETY: as above; the other buffer was not written.
+        unsafe { inlet.read(0, 0, &mut came) };
+        assert!(came.iter().all(|&byte| byte == 0));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        let outlet = outlet(100);
+        for (at, len) in [(0, 101), (100, 1), (101, 0), (usize::MAX, 2)] {
+            // SAFETY: it panics before it writes.
+            let write = std::panic::AssertUnwindSafe(|| unsafe { outlet.write(0, at, &vec![1; len]) });
+            assert!(std::panic::catch_unwind(write).is_err(), "{len} bytes at {at}");
+        }
+        // SAFETY: nobody reads it.
+        unsafe { outlet.write(0, 100, &[]) };
+        assert_eq!(outlet.claimed.into_inner(), 0);
+    }
+}
