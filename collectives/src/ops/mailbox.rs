@@ -73,8 +73,8 @@ struct Rounds {
 
 /// A round that is open: this rank may write what it will send. `Sync`, so that all workers can.
 ///
-/// What came in the round before may still be read. A round that is dropped without `send` is told to nobody, and opened again by
-/// the next `open`, which all ranks must call again then.
+/// What came in the round before may still be read. A round that is dropped without `send` is told to nobody, and begun again by
+/// the next `open`; so either all ranks send a round, or none.
 #[must_use = "nobody is told of the values before send"]
 pub struct Fill<'b, T: Plain> {
     office: &'b mut Office,
