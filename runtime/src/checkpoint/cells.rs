@@ -133,7 +133,7 @@ impl<T: Cell, const D: usize> private::Stored for Field<T, D> {
             });
             for (&(_, piece), cells) in now.iter().zip(read) {
                 let Some(cells) = cells else { return Err("the job ends".into()) };
-                count += self.put(&piece.region(), &cells?);
+                count += self.set_own(&piece.region(), &cells?);
             }
         }
         let missing = self.len() - count.min(self.len());

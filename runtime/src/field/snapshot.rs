@@ -43,7 +43,7 @@ impl<T: Cell, const D: usize> Field<T, D> {
     }
 
     /// Sets those of this rank's cells that lie in the region; `cells` are the region's, x fastest. Gives how many. Local.
-    pub(crate) fn put(&mut self, region: &Region, cells: &[T]) -> u64 {
+    pub(crate) fn set_own(&mut self, region: &Region, cells: &[T]) -> u64 {
         let [nx, ny] = [0, 1].map(|a| region.len(a));
         let mut count = 0;
         for block in &mut self.blocks {

@@ -240,8 +240,8 @@ impl<T: Cell> Block<T> {
     pub(crate) fn view_mut(&mut self) -> ArrayViewMut3<'_, T> {
         let [nx, ny, nz] = [0, 1, 2].map(|a| self.region.len(a) as usize);
         let [x, y, z] = self.region.begin;
-        let (rows, first) = (ny + 2 * self.ghosts[1], self.cell(x, y, z));
-        let shape = (nz, ny, nx).strides((rows * self.pitch, self.pitch, 1));
+        let first = self.cell(x, y, z);
+        let shape = (nz, ny, nx).strides((self.layout.plane, self.layout.pitch, 1));
         ArrayViewMut3::from_shape(shape, &mut self.cells[first..]).expect("a box lies inside its memory")
     }
 
@@ -337,12 +337,12 @@ impl<T> Band<'_, T> {
             return vec![self];
         }
         let [x, y, z] = self.start;
-        let row = &mut self.cells[self.ghosts..self.ghosts + self.len];
+        let row = &mut self.cells[self.lead..self.lead + self.len];
         let part = |(i, cells): (usize, &'f mut [T])| Band {
             home: home(&cells[cells.len() / 2..]),
             start: [x + (i * most) as u64, y, z],
             len: cells.len(),
-            ghosts: 0,
+            lead: 0,
             pitch: cells.len(),
             cells,
         };

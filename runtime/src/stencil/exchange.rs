@@ -1,13 +1,13 @@
 //! Halos: the rows around a rank's boxes, from the ranks that own them.
 //!
 //! Whole rows travel with the room before and behind them, so that the stencil's code reads them where they arrive: nobody
-//! unpacks. (Where boxes divide x, parts of rows are packed, and copied into rows of this rank's own.) All fields of a step go
+//! unpacks; within a host they are copied once, to the mailboxes of their reader. (Where boxes divide x, parts of rows are packed, and copied into rows of this rank's own.) All fields of a step go
 //! in one message to each neighbour.
 
 use super::places::{Geometry, Piece};
 use crate::World;
 use crate::field::{Boxes, Cell};
-use physalia_collectives::{Abort, ExchangePlan, Link};
+use physalia_collectives::{Abort, Link, Mailboxes};
 use std::collections::BTreeMap;
 
 /// How rows lie in memory, in cells: the same for all boxes if they do not divide x.
@@ -33,7 +33,7 @@ pub(super) struct Carried {
 
 /// An exchange of the halos of some fields, prepared for one depth and one epoch of the boxes.
 pub(super) struct Exchange<T: Cell> {
-    plan: ExchangePlan<T>,
+    plan: Mailboxes<T>,
     alone: bool,
     shape: Option<RowShape>,
     pub sends: Vec<Vec<Carried>>,
@@ -83,7 +83,7 @@ impl<T: Cell> Exchange<T> {
             list.iter_mut().map(lay).collect()
         };
         let (out, into) = (place(&mut sends), place(&mut recvs));
-        let plan = world.exchange_plan(&out, &into)?;
+        let plan = world.mailboxes(&out, &into)?;
         let alone = world.size() == 1;
         Ok(Exchange { plan, alone, shape, sends: sends.into_values().collect(), recvs: recvs.into_values().collect() })
     }
@@ -93,37 +93,53 @@ impl<T: Cell> Exchange<T> {
         self.alone
     }
 
-    /// Where the row of a piece of message `i` lies when it has come.
-    pub(super) fn arrives(&self, i: usize, carried: &Carried) -> *mut T {
-        let shape = self.shape.expect("whole rows");
-        self.plan.incoming(i).as_ptr().wrapping_add(carried.at + shape.lead).cast_mut()
+    /// Which of the two places messages come to has those that came last.
+    pub(super) fn parity(&self) -> usize {
+        if self.alone { 0 } else { self.plan.parity() }
     }
 
-    /// Sends what others need. `row` gives the first own cell of a row of one of this rank's boxes.
+    /// Where the row of a piece of message `i` lies when it has come, in rounds of a parity.
+    pub(super) fn arrives(&self, i: usize, carried: &Carried, parity: usize) -> *mut T {
+        let shape = self.shape.expect("whole rows");
+        self.plan.inbox_of(i, parity).wrapping_add(carried.at + shape.lead).cast_mut()
+    }
+
+    /// Sends what others need. `row` gives the first own cell of a row of one of this rank's boxes, `begin` where a box begins
+    /// along x.
     ///
     /// # Safety
-    /// Rows can be read, with their lead and the rest of their pitch.
+    /// Rows can be read, with their lead and the rest of their pitch, and nobody writes them.
     #[track_caller]
     pub(super) unsafe fn send(
         &mut self,
         world: &mut World,
-        row: impl Fn(usize, usize, [u64; 2]) -> *mut T,
-        begin: impl Fn(usize) -> u64,
+        row: impl Fn(usize, usize, [u64; 2]) -> *mut T + Sync,
+        begin: impl Fn(usize) -> u64 + Sync,
     ) -> Result<(), Abort> {
-        for (i, list) in self.sends.iter().enumerate() {
-            let message = self.plan.outgoing(i);
-            for Carried { field, piece, at, .. } in list {
-                let [x, y, z] = piece.cell;
-                let row = row(*field, piece.source, [y, z]);
-                let (from, len) = match self.shape {
-                    Some(shape) => (row.wrapping_sub(shape.lead), shape.pitch),
-                    None => (row.wrapping_add((x - begin(piece.source)) as usize), piece.len),
-                };
-                // SAFETY: as the caller says; the message is nobody else's.
-                unsafe { message[*at..*at + len].as_mut_ptr().copy_from_nonoverlapping(from, len) };
-            }
+        /// So many pieces are given to a worker at once; fewer are not worth the workers' while.
+        const PIECES: usize = 32;
+        let mut fill = self.plan.open(world)?;
+        let shape = self.shape;
+        let cells = |Carried { field, piece, .. }: &Carried| -> &[T] {
+            let [x, y, z] = piece.cell;
+            let row = row(*field, piece.source, [y, z]);
+            let (from, len) = match shape {
+                Some(shape) => (row.wrapping_sub(shape.lead), shape.pitch),
+                None => (row.wrapping_add((x - begin(piece.source)) as usize), piece.len),
+            };
+            // SAFETY: as the caller says.
+            unsafe { std::slice::from_raw_parts(from, len) }
+        };
+        let lists = || self.sends.iter().enumerate();
+        if lists().map(|(_, list)| list.len()).sum::<usize>() <= PIECES {
+            lists().for_each(|(i, list)| list.iter().for_each(|c| fill.write_alone(i, c.at, cells(c))));
+        } else {
+            let items = lists().flat_map(|(i, list)| list.chunks(PIECES).map(move |part| (i, part))).collect();
+            world.each(items, |_, (i, part): (usize, &[Carried])| {
+                part.iter().for_each(|c| fill.write(i, c.at, cells(c)));
+            });
         }
-        self.plan.start(world)
+        fill.send()
     }
 
     /// Waits for what others have sent.
@@ -131,8 +147,8 @@ impl<T: Cell> Exchange<T> {
         self.plan.finish()
     }
 
-    /// The cells of a piece of message `i`, where parts of rows travel.
-    pub(super) fn part(&self, i: usize, carried: &Carried) -> &[T] {
-        &self.plan.incoming(i)[carried.at..carried.at + carried.piece.len]
+    /// Where the cells of a piece of message `i` are, where parts of rows travel.
+    pub(super) fn part(&self, i: usize, carried: &Carried) -> *const T {
+        self.plan.inbox(i).wrapping_add(carried.at)
     }
 }

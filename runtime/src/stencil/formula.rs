@@ -8,6 +8,8 @@
 //! Another use of [`formula!`](crate::formula): the compiler does not inline a closure of many points (a star of 25 runs
 //! eighteen times slower then), and stable Rust has no way to ask for it; `eval` of a type can be marked, and the macro does.
 
+#![allow(clippy::needless_range_loop)] // as in `kernel`
+
 use super::Stencil;
 use super::isa::Isa;
 use super::kernel::Call;
@@ -223,7 +225,7 @@ pub(super) unsafe fn lines<
     let rows_of = &reach[0][R];
     let mut x = call.x0;
     // SAFETY: a line before the first one can be read, see `rows`.
-    let mut rows = [[unsafe { T::Register::load(rows_of[R + 0].wrapping_offset(x)) }; 3]; B];
+    let mut rows = [[unsafe { T::Register::load(rows_of[R].wrapping_offset(x)) }; 3]; B];
     for j in 0..B {
         // SAFETY: as above.
         unsafe {

@@ -7,6 +7,8 @@
 //! Code here is compiled once for each stencil, set of instructions and number of rows, so it does no more than that; where rows
 //! lie is told by a [`Call`], which is the same for all stencils.
 
+#![allow(clippy::needless_range_loop)] // counted loops over rows and lines are what becomes vector code
+
 use super::Stencil;
 use super::formula::lines;
 use super::isa::{Isa, Set};

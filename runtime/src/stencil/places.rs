@@ -204,19 +204,19 @@ impl<T: Cell> Geometry<T> {
     /// The boxes that may need cells of a region, or of which it may need some.
     pub(super) fn near(&self, boxes: &Boxes, region: &Region) -> Vec<usize> {
         let mut spans: [Vec<(u64, u64)>; 3] = Default::default();
-        for axis in 0..3 {
+        for (axis, spans) in spans.iter_mut().enumerate() {
             let (n, depth) = (self.extent[axis] as i64, if axis < self.dims { self.depth as i64 } else { 0 });
             let (begin, end) = (region.begin[axis] as i64 - depth, region.end[axis] as i64 + depth);
             if !self.is_periodic(axis) || axis >= self.dims {
-                spans[axis].push((begin.max(0) as u64, end.min(n) as u64));
+                spans.push((begin.max(0) as u64, end.min(n) as u64));
             } else if end - begin >= n {
-                spans[axis].push((0, n as u64));
+                spans.push((0, n as u64));
             } else {
                 let (begin, end) = (begin.rem_euclid(n) as u64, end.rem_euclid(n) as u64);
                 if begin < end {
-                    spans[axis].push((begin, end));
+                    spans.push((begin, end));
                 } else {
-                    spans[axis].extend([(begin, n as u64), (0, end)].into_iter().filter(|(a, b)| a < b));
+                    spans.extend([(begin, n as u64), (0, end)].into_iter().filter(|(a, b)| a < b));
                 }
             }
         }

@@ -30,8 +30,8 @@ pub(super) struct Ready<T: Cell> {
     /// Of fields that are only read; with the exchange in whose messages their halos stay.
     reads: Vec<FieldTables<T>>,
     reads_from: Option<Exchange<T>>,
-    /// Of arrays that were seen as a field of the exchange.
-    tables: Vec<(usize, Raws<T>, FieldTables<T>)>,
+    /// Of arrays that were seen as a field of the exchange, in rounds of a parity.
+    tables: Vec<([usize; 2], Raws<T>, FieldTables<T>)>,
     mirrors: Vec<[[Option<About>; 2]; 2]>,
     taps: Vec<Taps<T>>,
     /// Tiles that neighbours wait for, and the others.
@@ -140,7 +140,7 @@ impl<T: Cell> Ready<T> {
         }
         exchange.receive()?;
         for (k, array) in arrays.iter().enumerate() {
-            let of = Some((&exchange, k));
+            let of = Some((&exchange, k, exchange.parity()));
             let tables = FieldTables::new(&self.geometry, &self.boxes, first + k, array, of, self.rows);
             // SAFETY: nobody else knows these tables.
             unsafe {
@@ -153,9 +153,10 @@ impl<T: Cell> Ready<T> {
         Ok(())
     }
 
-    /// The table of an array that takes part as number `k`.
+    /// The tables of an array that takes part as number `k`.
     fn table(&mut self, k: usize, array: &Raws<T>) -> usize {
-        if let Some(known) = self.tables.iter().position(|(seen, raws, _)| *seen == k && raws == array) {
+        let seen = [k, self.exchange.parity()];
+        if let Some(known) = self.tables.iter().position(|(at, raws, _)| *at == seen && raws == array) {
             return known;
         }
         // Fields come and go; few are ever in use.
@@ -164,9 +165,9 @@ impl<T: Cell> Ready<T> {
         }
         let input = k % self.kernel.outputs; // a leapfrog has each field twice
         let travels = k < self.kernel.outputs || (self.kernel.leapfrog && self.shape.steps > 1);
-        let exchange = travels.then_some((&self.exchange, k));
+        let exchange = travels.then_some((&self.exchange, k, seen[1]));
         let tables = FieldTables::new(&self.geometry, &self.boxes, input, array, exchange, self.rows);
-        self.tables.push((k, array.clone(), tables));
+        self.tables.push((seen, array.clone(), tables));
         self.tables.len() - 1
     }
 
@@ -305,7 +306,7 @@ unsafe fn ghosts<T: Cell>(
         for row in rows {
             let at = [region.begin[1] + row % region.len(1), region.begin[2] + row / region.len(1)];
             let place = [region.begin[0], at[0], at[1]].map(u64::cast_signed);
-            let row = arrays.0[k][index].row(at);
+            let row = arrays.rows(k)[index].row(at);
             // SAFETY: an own row, which one worker has; it has ghosts as wide as the halo.
             unsafe {
                 ends.apply(row, columns, &clip, geometry.radius, place, step);
@@ -329,8 +330,9 @@ unsafe fn send<T: Cell>(
     boxes: &Boxes,
     arrays: &[&Raws<T>],
 ) -> Result<(), Abort> {
+    let arrays: Vec<Shared<'_, T>> = arrays.iter().map(|raws| Shared(std::slice::from_ref(*raws))).collect();
     let row = |k: usize, id: usize, at: [u64; 2]| {
-        arrays[k].iter().find(|raw| raw.id == id).expect("an own box is sent from").row(at)
+        arrays[k].rows(0).iter().find(|raw| raw.id == id).expect("an own box is sent from").row(at)
     };
     // SAFETY: rows of fields have their lead and pitch.
     unsafe { exchange.send(world, row, |id| boxes.region(id).begin[0]) }
@@ -408,6 +410,12 @@ fn work<T: Cell, const D: usize>(
 
 /// Arrays that workers share, each of which uses its own rows.
 struct Shared<'a, T>(&'a [Raws<T>]);
+
+impl<T> Shared<'_, T> {
+    fn rows(&self, k: usize) -> &Raws<T> {
+        &self.0[k]
+    }
+}
 
 // SAFETY: as said.
 unsafe impl<T: Send> Sync for Shared<'_, T> {}

@@ -116,7 +116,7 @@ impl Facts {
         let spill =
             if ring > room { 1.0 + 0.8 * (1.0 - room / ring) + 0.1 * (ring / room - 1.0).min(8.0) } else { 1.0 };
         // Short rows cost their begin: some tens of nanoseconds for each level.
-        let begin = 25.0 / (tx * if self.dims < 3 || true { self.rows as f64 } else { 1.0 });
+        let begin = 25.0 / (tx * self.rows as f64);
         // Workers that have nothing to do at the end.
         let tiles: f64 = [(tx, nx), (tm, nm), (ts, ns)].iter().map(|&(size, n)| (n as f64 / size).ceil()).product();
         let rounds = (tiles / self.workers as f64).ceil();

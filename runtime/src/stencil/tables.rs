@@ -43,13 +43,13 @@ struct Made<T> {
 unsafe impl<T: Send> Send for FieldTables<T> {}
 
 impl<T: Cell> FieldTables<T> {
-    /// The tables of field `input`; in the exchange it is number `carried`, if it takes part.
+    /// The tables of field `input`. If it takes part in an exchange: its number there, and the parity of the rounds.
     pub(super) fn new(
         geometry: &Geometry<T>,
         boxes: &Boxes,
         input: usize,
         raws: &Raws<T>,
-        exchange: Option<(&Exchange<T>, usize)>,
+        exchange: Option<(&Exchange<T>, usize, usize)>,
         shape: RowShape,
     ) -> FieldTables<T> {
         let cuts_x = geometry.cuts_x(boxes);
@@ -70,13 +70,13 @@ impl<T: Cell> FieldTables<T> {
             let [_, nm, ns] = geometry.lengths(&region);
             let mut arrive: HashMap<(isize, isize), *mut T> = HashMap::new();
             let mut parts: Vec<(usize, Carried)> = Vec::new();
-            if let Some((exchange, field)) = exchange {
+            if let Some((exchange, field, parity)) = exchange {
                 for (i, list) in exchange.recvs.iter().enumerate() {
                     for carried in list.iter().filter(|c| c.id == raw.id && c.field == field) {
                         if cuts_x {
                             parts.push((i, *carried));
                         } else {
-                            arrive.insert(carried.piece.row, exchange.arrives(i, carried));
+                            arrive.insert(carried.piece.row, exchange.arrives(i, carried, parity));
                         }
                     }
                 }
@@ -169,9 +169,9 @@ impl<T: Cell> FieldTables<T> {
             unsafe { to.copy_from(from, len) };
         }
         for (i, carried, to) in &self.parts {
-            let values = exchange.part(*i, carried);
+            let from = exchange.part(*i, carried);
             // SAFETY: ghosts of a row that have room for the piece.
-            unsafe { to.copy_from_nonoverlapping(values.as_ptr(), values.len()) };
+            unsafe { to.copy_from_nonoverlapping(from, carried.piece.len) };
         }
         self.pieced.iter().for_each(|&(index, row, place)| ends(index, row, place));
     }
