@@ -54,6 +54,7 @@ impl<T: Cell, const D: usize, const N: usize, const K: usize> Case<'_, T, D, N, 
             old: (0..N as u64).map(|n| fill(100 + n)).collect(),
             walls: self.walls.clone(),
             step: 5,
+            sources: vec![],
         };
         let mut results = Vec::new();
         for &steps in self.steps {
@@ -425,5 +426,78 @@ fn boxes_of_any_kind() {
         // Slow, for the plain loop is.
         let chequers: fn(u32) -> Boxes = chequered;
         case([8200, 7, 4], "chequered").check_on(corners_of.0, &corners_of.1, Some(chequers), &[1, 3, 4], &[1, 4]);
+    }
+}
+
+/// Sources that overlap with themselves around the torus, and receivers, against the plain loop.
+#[test]
+fn sources_and_receivers() {
+    let cells = [37u64, 23];
+    let sources = [(0usize, [3u64, 0]), (0, [36, 22]), (1, [20, 11]), (0, [3, 0])];
+    let receivers = [(0usize, [3u64, 0]), (1, [21, 11]), (0, [0, 22]), (0, [18, 12])];
+    let amount = |step: u64| 0.1 + (step as f64).sin();
+    for walls in [Walls::all(Wall::Periodic), Walls::all(Wall::mirror()), Walls::all(Wall::odd(About::FirstBeyond))] {
+        let fill = |seed: u64| -> Vec<f64> {
+            (0..cells[1]).flat_map(|y| (0..cells[0]).map(move |x| start(seed, [x, y, 0]))).collect()
+        };
+        let mut plain = Plain {
+            cells: [37, 23, 1],
+            now: vec![fill(0), fill(1), vec![0.5; 37 * 23]],
+            old: vec![vec![]; 2],
+            walls: vec![walls.clone(); 3],
+            step: 5,
+            sources: sources
+                .map(|(field, [x, y])| {
+                    let add: fn(f64, u64) -> f64 = |v, step| v + (0.1 + (step as f64).sin());
+                    (field, [x as i64, y as i64, 0], add)
+                })
+                .to_vec(),
+        };
+        let mut want = vec![vec![]; receivers.len()];
+        for _ in 0..13 {
+            plain.advance(|p: Seen<f64, 2>| react(p));
+            for (trace, (field, [x, y])) in want.iter_mut().zip(receivers) {
+                trace.push(plain.now[field][plain.index([x as i64, y as i64, 0])].to_bits());
+            }
+        }
+        for (ranks, threads, block, tile) in [
+            (1, 2, 1, None),
+            (1, 1, 8, Some([16, 5, 1])),
+            (3, 2, 4, None),
+            (4, 1, 13, Some([8, 7, 1])),
+            (2, 4, 3, None),
+        ] {
+            let body = |world: &mut World| {
+                let grid = Grid::new(cells).halo(13);
+                let mut fields = Vec::new();
+                for seed in 0..3 {
+                    let mut u = Field::<f64, 2>::new(world, grid)?;
+                    u.fill(|[x, y]| if seed < 2 { start(seed, [x, y, 0]) } else { 0.5 });
+                    fields.push(u);
+                }
+                let read = fields.pop().expect("three fields");
+                let mut stepper = Stepper::new(|p: Point<f64, 1, 3>| react(p)).walls(walls.clone()).reads(vec![read]);
+                stepper = stepper.time_block(block).at_step(5);
+                if let Some(tile) = tile {
+                    stepper = stepper.tile(tile);
+                }
+                for (field, cell) in sources {
+                    stepper = stepper.source(field, cell, amount);
+                }
+                for (field, cell) in receivers {
+                    stepper = stepper.receiver(field, cell);
+                }
+                let mut all: Vec<Vec<u64>> = vec![vec![]; receivers.len()];
+                for steps in [6, 7] {
+                    stepper.advance(world, &mut fields.iter_mut().collect::<Vec<_>>(), steps)?;
+                    for (all, new) in all.iter_mut().zip(stepper.traces(world)?.unwrap_or_default()) {
+                        all.extend(new.iter().map(|v| v.to_bits()));
+                    }
+                }
+                Ok(world.on_root(|| all))
+            };
+            let got = Launch::from_env().ranks(ranks).threads(threads).run(body).unwrap().swap_remove(0);
+            assert_eq!(got.as_ref(), Some(&want), "{walls:?}, {ranks} ranks, {block} steps at a time");
+        }
     }
 }

@@ -38,6 +38,7 @@ pub use boxes::{Boxes, Region};
 pub use cell::Cell;
 pub use extremes::Extreme;
 pub use grid::Grid;
+pub(crate) use grid::lift;
 pub(crate) use snapshot::copy;
 pub use sweep::{Part, Rows, sweep};
 pub use transfer::Transfer;

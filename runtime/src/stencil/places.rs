@@ -92,6 +92,11 @@ impl<T: Cell> Geometry<T> {
         self.axes().map(|axis| axis.map_or(1, |a| region.len(a) as isize))
     }
 
+    /// A cell's local place: x, m, s.
+    pub(super) fn local(&self, region: &Region, cell: [u64; 3]) -> [isize; 3] {
+        self.axes().map(|axis| axis.map_or(0, |a| cell[a] as isize - region.begin[a] as isize))
+    }
+
     /// The rows around a box that its stencil may read: m and s, from and to.
     pub(super) fn reach(&self, region: &Region) -> [(isize, isize); 2] {
         let (clip, lengths) = (self.clip(region), self.lengths(region));

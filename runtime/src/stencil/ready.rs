@@ -9,7 +9,7 @@ use super::kernel::Kernel;
 use super::places::Geometry;
 use super::shape::{Shape, tiles};
 use super::tables::{FieldTables, Raws};
-use super::taps::Taps;
+use super::taps::{At, Points, Sound, Taps, mine as mine_of};
 use super::tile::{Desk, Sweep, Table, Tile};
 use super::walls::{About, Wall};
 use crate::World;
@@ -33,7 +33,9 @@ pub(super) struct Ready<T: Cell> {
     /// Of arrays that were seen as a field of the exchange, in rounds of a parity.
     tables: Vec<([usize; 2], Raws<T>, FieldTables<T>)>,
     mirrors: Vec<[[Option<About>; 2]; 2]>,
-    taps: Vec<Taps<T>>,
+    taps: Vec<Taps>,
+    /// This rank's receivers.
+    hears: Vec<usize>,
     /// Tiles that neighbours wait for, and the others.
     work: [Work; 2],
     desks: Vec<Mutex<Desk<T>>>,
@@ -76,6 +78,7 @@ impl<T: Cell> Ready<T> {
         kernel: Kernel<T>,
         field: &mut Field<T, D>,
         reads: &mut [Field<T, D>],
+        points: &Points<T>,
     ) -> Result<Ready<T>, Abort> {
         let (boxes, rows) = (field.boxes.clone(), field.row_shape());
         let rows = RowShape { lead: rows[0], pitch: rows[1], margin: rows[2] };
@@ -97,7 +100,11 @@ impl<T: Cell> Ready<T> {
         let mine: Vec<Mine<T>> = boxes.of_rank(world.rank()).into_iter().map(mine).collect();
         let work = work(&geometry, &shape, &exchange, field, kernel.radius);
         let desks = (0..world.threads()).map(|_| Mutex::new(Desk::new())).collect();
-        let (mirrors, taps) = (geometry.mirrors(kernel.outputs), mine.iter().map(|_| Taps::new(vec![])).collect());
+        let mirrors = geometry.mirrors(kernel.outputs);
+        let sources: Vec<At> = points.sources.iter().map(|(at, _)| *at).collect();
+        let taps = |mine: &Mine<T>| Taps::new(&geometry, &mine.region, &sources, &points.receivers);
+        let taps = mine.iter().map(taps).collect();
+        let hears = mine_of(&points.receivers, &boxes, world.rank());
         let mut ready = Ready {
             boxes,
             geometry,
@@ -111,6 +118,7 @@ impl<T: Cell> Ready<T> {
             tables: vec![],
             mirrors,
             taps,
+            hears,
             work,
             desks,
         };
@@ -195,7 +203,12 @@ impl<T: Cell> Ready<T> {
     /// # Safety
     /// Nobody else uses the arrays meanwhile, and `begin` or a sweep has set their surroundings; the stencil is the kernel's.
     #[track_caller]
-    pub(super) unsafe fn sweep(&mut self, world: &mut World, task: &Task<'_, T>) -> Result<(), Abort> {
+    pub(super) unsafe fn sweep(
+        &mut self,
+        world: &mut World,
+        task: &Task<'_, T>,
+        points: &mut Points<T>,
+    ) -> Result<(), Abort> {
         let outputs = self.kernel.outputs;
         let now: Vec<usize> = task.now.iter().enumerate().map(|(k, array)| self.table(k, array)).collect();
         let next: Vec<usize> = task.next.iter().enumerate().map(|(k, array)| self.table(k, array)).collect();
@@ -221,6 +234,9 @@ impl<T: Cell> Ready<T> {
             .collect();
         let cells: u64 = mine.iter().map(|mine| mine.region.cells()).sum();
         let bytes = cells as usize * size_of::<T>() * (task.now.len() + task.next.len());
+        let amounts = points.amounts(task.step, task.steps);
+        let mut heard = vec![T::default(); points.receivers.len() * task.steps];
+        let sound = Sound { amounts: &amounts, add: points.add, heard: heard.as_mut_ptr(), steps: task.steps };
         let sweeps: Vec<Sweep<'_, T>> = (mine.iter().zip(&rows).zip(&self.taps))
             .map(|((mine, [src, old, next]), taps)| Sweep {
                 kernel: self.kernel,
@@ -238,6 +254,7 @@ impl<T: Cell> Ready<T> {
                 mirrors: &self.mirrors,
                 ends: &mine.ends,
                 taps,
+                sound: &sound,
                 stream: bytes > STREAM_FROM,
                 ahead: if geometry.dims == 2 { 4 } else { 1 },
             })
@@ -257,6 +274,7 @@ impl<T: Cell> Ready<T> {
         }
         // SAFETY: as above.
         unsafe { run(world, &self.desks, &sweeps, rest) };
+        points.keep(&self.hears, &heard, task.step, task.steps);
         if exchanges { exchange.receive() } else { Ok(()) }
     }
 }

@@ -8,11 +8,13 @@ use super::point::{MAX_INPUTS, MAX_OUTPUTS, MAX_RADIUS, Values};
 use super::ready::{Ready, Task};
 use super::shape::{Facts, MAX_TIME_BLOCK, Shape, largest};
 use super::tables::Raws;
+use super::taps::{At, Points};
 use super::walls::{Wall, Walls};
 use crate::World;
-use crate::field::{Cell, Field};
+use crate::field::{Cell, Field, lift};
 use physalia_collectives::Abort;
 use std::marker::PhantomData;
+use std::ops::Add;
 
 /// Steps of a stencil: the update of a cell, what lies beyond the grid's walls, and how it is computed. It keeps the memory that
 /// steps need beside the fields: one more copy of each that is stepped (none for a leapfrog that fuses no steps).
@@ -26,6 +28,7 @@ pub struct Stepper<T: Cell, const D: usize, S, const R: usize, const K: usize> {
     tile: Option<[usize; 3]>,
     set: Option<Set>,
     step: u64,
+    points: Points<T>,
     scratch: Vec<Field<T, D>>,
     ready: Option<Ready<T>>,
     stencils: PhantomData<[(); R]>,
@@ -65,6 +68,7 @@ impl<T: Cell, const D: usize, S: Stencil<T, R, K>, const R: usize, const K: usiz
             tile: None,
             set: None,
             step: 0,
+            points: Points::none(),
             scratch: vec![],
             ready: None,
             stencils: PhantomData,
@@ -93,6 +97,43 @@ impl<T: Cell, const D: usize, S: Stencil<T, R, K>, const R: usize, const K: usiz
         self.reads = fields;
         self.ready = None;
         self
+    }
+
+    /// Adds to a cell of field `k` at each step: what `amount` gives for the number of steps done before, after the stencil's
+    /// new value. Sources of one cell add in the order in which they are given. All ranks give the same.
+    ///
+    /// # Panics
+    /// If field `k` is not stepped.
+    pub fn source(mut self, k: usize, cell: [u64; D], amount: impl Fn(u64) -> T + Send + 'static) -> Self
+    where
+        T: Add<Output = T>,
+    {
+        assert!(k < S::Out::N, "a source in field {k}, which is not stepped");
+        self.points.sources.push((At { field: k, cell: lift(cell, 0) }, Box::new(amount)));
+        self.points.add = Some(|a, b| a + b);
+        self.ready = None;
+        self
+    }
+
+    /// Notes the value of a cell of field `k` after each step; [`traces`](Stepper::traces) has them.
+    ///
+    /// # Panics
+    /// If field `k` is not stepped.
+    pub fn receiver(mut self, k: usize, cell: [u64; D]) -> Self {
+        assert!(k < S::Out::N, "a receiver in field {k}, which is not stepped");
+        self.points.receivers.push(At { field: k, cell: lift(cell, 0) });
+        self.ready = None;
+        self
+    }
+
+    /// What the receivers have noted since the last call: on rank 0 for each receiver its values in the order of steps, `None`
+    /// elsewhere. Collective.
+    ///
+    /// # Errors
+    /// The job's abort.
+    #[track_caller]
+    pub fn traces(&mut self, world: &mut World) -> Result<Option<Vec<Vec<T>>>, Abort> {
+        self.points.gather(world)
     }
 
     /// So many steps are fused in one pass over memory, instead of as many as the model chooses; at most
@@ -184,6 +225,7 @@ impl<T: Cell, const D: usize, S: Stencil<T, R, K>, const R: usize, const K: usiz
                 ready.sweep(
                     world,
                     &Task { stencil, now: &now, next: &dst, steps: n as usize, step: self.step, more: left > 0 },
+                    &mut self.points,
                 )?;
             }
             self.step += n;
@@ -216,6 +258,11 @@ impl<T: Cell, const D: usize, S: Stencil<T, R, K>, const R: usize, const K: usiz
         let grid = *first.grid();
         let fault = self.walls.iter().find_map(|walls| walls.fault(grid.cells(), R));
         world.agree(fault.map_or(Ok(()), Err))?;
+        let outside = |at: &At| (0..D).any(|a| at.cell[a] >= grid.cells()[a]);
+        let points = self.points.sources.iter().map(|(at, _)| at).chain(&self.points.receivers);
+        if let Some(at) = points.into_iter().find(|at| outside(at)) {
+            panic!("a source or receiver at {:?} in a grid of {:?} cells", at.cell, grid.cells());
+        }
         let ghosts = grid.ghosts()[0];
         assert!(ghosts >= R, "a stencil of radius {R} on a grid with a halo of {ghosts}: Grid::halo({R})");
         let boxes = first.boxes.clone();
@@ -267,7 +314,7 @@ impl<T: Cell, const D: usize, S: Stencil<T, R, K>, const R: usize, const K: usiz
         while self.scratch.len() < copies {
             self.scratch.push(first.like());
         }
-        self.ready = Some(Ready::new(world, geometry, shape, kernel, fields[0], &mut self.reads)?);
+        self.ready = Some(Ready::new(world, geometry, shape, kernel, fields[0], &mut self.reads, &self.points)?);
         Ok(())
     }
 }

@@ -18,7 +18,7 @@ use super::ends::Ends;
 use super::kernel::{Call, Kernel, MAX_AHEAD};
 use super::point::{ACROSS, ALONG, Around, MAX_INPUTS, MAX_OUTPUTS, MAX_ROWS, Place};
 use super::ring::Ring;
-use super::taps::Taps;
+use super::taps::{Sound, Taps};
 use super::walls::About;
 use crate::field::Cell;
 use std::ptr;
@@ -109,7 +109,8 @@ pub(super) struct Sweep<'a, T: Cell> {
     /// Of the fields that are stepped: about what rows beyond the low and high ends of m and s are mirrored, if they are.
     pub mirrors: &'a [[[Option<About>; 2]; 2]],
     pub ends: &'a [Ends<T>],
-    pub taps: &'a Taps<T>,
+    pub taps: &'a Taps,
+    pub sound: &'a Sound<'a, T>,
     /// Store past the caches at the last level.
     pub stream: bool,
     /// Rows to fetch ahead of the leading one; 0 for none.
@@ -334,7 +335,8 @@ impl<T: Cell> Sweep<'_, T> {
                 let row = call.out[n][j];
                 // SAFETY: the row was just written from x.0 to x.1 by this worker, and has room for ghosts.
                 unsafe {
-                    self.taps.apply(n, level - 1, [m, s], row, x, if core { tile.x } else { (0, 0) });
+                    let own = if core { tile.x } else { (0, 0) };
+                    self.taps.apply(self.sound, level - 1, (s, m, n), row, x, own);
                     self.ends[n].apply(row, x, &self.clip.0[0], self.kernel.radius, place, self.step + level as u64);
                     if last {
                         self.ends[n].wrap(row, tile.x);

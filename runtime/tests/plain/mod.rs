@@ -34,6 +34,9 @@ impl<T: Copy, const R: usize, const K: usize> See<T> for Point<'_, T, R, K> {
     }
 }
 
+/// Adds to a value after so many steps.
+pub type Add<T> = fn(T, u64) -> T;
+
 /// A grid in one array for each field: those that are stepped, then those that are read.
 #[derive(Clone)]
 pub struct Plain<T: Cell, const D: usize> {
@@ -42,6 +45,8 @@ pub struct Plain<T: Cell, const D: usize> {
     pub old: Vec<Vec<T>>,
     pub walls: Vec<Walls<T, D>>,
     pub step: u64,
+    /// Field, cell, and what is added to its new value by the step after so many.
+    pub sources: Vec<(usize, [i64; 3], Add<T>)>,
 }
 
 pub struct Seen<'p, T: Cell, const D: usize>(&'p Plain<T, D>, [i64; 3]);
@@ -63,7 +68,7 @@ impl<T: Cell, const D: usize> See<T> for Seen<'_, T, D> {
 }
 
 impl<T: Cell, const D: usize> Plain<T, D> {
-    fn index(&self, at: [i64; 3]) -> usize {
+    pub fn index(&self, at: [i64; 3]) -> usize {
         let [x, y, z] = at.map(|i| i as usize);
         (z * self.cells[1] + y) * self.cells[0] + x
     }
@@ -112,6 +117,10 @@ impl<T: Cell, const D: usize> Plain<T, D> {
                     (0..N).for_each(|n| next[n].push(values[n]));
                 }
             }
+        }
+        for &(field, cell, add) in &self.sources {
+            let index = self.index(cell);
+            next[field][index] = add(next[field][index], self.step);
         }
         for (n, next) in next.into_iter().enumerate() {
             self.old[n] = std::mem::replace(&mut self.now[n], next);
