@@ -5,7 +5,8 @@ mod here;
 use here::Here;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 const RUN: &str = "heat --cells 40x30 --steps 25 --start random --seed 3";
 
@@ -49,6 +50,47 @@ fn a_stopped_run_leaves_what_an_unstopped_one_leaves() {
     let pieces = names(&straight, "u");
     let at = |step: u64| [".pvti", ".rank-00000.vti", ".rank-00001.vti"].map(|end| format!("{step:08}{end}"));
     assert_eq!(pieces, [0, 10, 20, 25].map(at).concat());
+}
+
+/// Killed at some moment, also in the middle of a file: it goes on from what is whole.
+#[test]
+fn a_killed_run_goes_on() {
+    let here = Here::new();
+    let run = "heat --cells 300x200 --start random";
+    let words = format!(
+        "{run} --steps 1e9 --ranks 2 --checkpoint run --checkpoint-every 3 --csv t.csv --output u.pvd --output-every 50"
+    );
+    let newest = || {
+        let names = if here.path("run").exists() { names(&here, "run") } else { Vec::new() };
+        let last = names.into_iter().rfind(|name| name.ends_with("manifest"));
+        last.map_or(0, |name| name.split('.').next().unwrap().parse::<u64>().unwrap())
+    };
+    let mut resumed = 0;
+    for _ in 0..2 {
+        let wanted = newest() + 2;
+        let goes_on = if resumed > 0 { " --resume run" } else { "" };
+        let mut child = here.command(&format!("{words}{goes_on}")).stderr(Stdio::piped()).spawn().unwrap();
+        let start = Instant::now();
+        while newest() < wanted {
+            assert!(child.try_wait().unwrap().is_none(), "it ends");
+            if start.elapsed() > Duration::from_secs(60) {
+                child.kill().unwrap();
+                panic!("no checkpoint comes: {:?}", child.wait_with_output());
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let said = here.bad(&format!("{run} --steps 1 --resume run"), 1);
+        let step = said.split("is of step ").nth(1).and_then(|rest| rest.split(',').next()?.parse::<u64>().ok());
+        let step = step.unwrap_or_else(|| panic!("{said}"));
+        assert!(step >= resumed + 6, "{step} after {resumed}");
+        resumed = step;
+        let last = format!("--steps {}", step + 5);
+        let [one, other] =
+            ["--ranks 3", "--resume run"].map(|words| hash(&here.report(&format!("{run} {last} {words}"))));
+        assert_eq!(one, other, "from step {step}");
+    }
 }
 
 /// The field at the end, in every form, is the same cells.
