@@ -1,5 +1,6 @@
-//! Files as other programs read them: fields of known cells, in every form, and `tests/readers.py`, which opens them with numpy, VTK,
-//! netCDF4, zarr and h5py and computes the cells anew. `tests/readers` installs those; without it this test says that it skips.
+//! Files as other programs read them: fields of known cells, in every form, and `tests/readers.py`, which opens them with
+//! numpy, VTK, netCDF4, zarr and h5py and computes the cells anew. `tests/readers` installs those; without it this test says
+//! that it skips.
 
 use physalia::field::{Boxes, Cell, Field, Grid};
 use physalia::prelude::*;

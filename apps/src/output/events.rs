@@ -9,6 +9,9 @@ pub struct Moment {
     pub time: f64,
 }
 
+/// Steps after files were begun until it is first looked whether they are on disk: as many as an engine may want to do at once.
+const FIRST_LOOK: u64 = 16;
+
 /// Steps at which something is due: at the start, every so many steps, and at the end; and now and then between, as long as
 /// files are being written, so that they are named soon after they are on disk.
 #[derive(Clone, Debug)]
@@ -36,12 +39,13 @@ impl Events {
         step == self.last || (every > 0 && step.is_multiple_of(every))
     }
 
-    /// Says at each stop whether files are under way: if so, the next look is after one step, then after two, four, and so on.
+    /// Says at each stop whether files are under way: if so, the next look is after [`FIRST_LOOK`] steps, then after twice
+    /// as many since they were begun, and so on.
     pub(super) fn writing(&mut self, begun: bool, under_way: bool, step: u64) {
         self.look = match self.look {
             _ if !under_way => None,
-            Some((since, _)) if !begun => Some((since, step + (step - since).max(1))),
-            _ => Some((step, step + 1)),
+            Some((since, _)) if !begun => Some((since, step.saturating_add((step - since).max(FIRST_LOOK)))),
+            _ => Some((step, step.saturating_add(FIRST_LOOK))),
         };
     }
 }
@@ -74,7 +78,7 @@ mod tests {
             looks.push(step - 500);
             events.writing(false, true, step);
         }
-        assert_eq!(looks, [1, 2, 4, 8, 16, 32, 64, 128, 256, 500]);
+        assert_eq!(looks, [16, 32, 64, 128, 256, 500]);
         events.writing(false, false, 600);
         assert_eq!(events.next(600), 1000);
     }

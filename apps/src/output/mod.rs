@@ -11,9 +11,10 @@
 //! | `.png` | a movie | `movie` |
 //! | `.csv` | numbers of many moments | `table` |
 //!
-//! All files appear whole, by rename, after everything that they speak of is on disk; `docs/outputs.md` tells their layout. Cells are copied
-//! when a moment is due and written by a thread while the next steps run ([`Writer`](physalia::publish::Writer)). [`Recorder`] does
-//! it for an application: at each moment at which something is due it is shown the fields.
+//! All files appear whole, by rename, after everything that they speak of is on disk; `docs/outputs.md` tells their layout.
+//! Cells are copied when a moment is due and written by a thread while the next steps run
+//! ([`Writer`](physalia::publish::Writer)). [`Recorder`] does it for an application: at each moment at which something is
+//! due it is shown the fields.
 
 mod events;
 pub mod hdf5;

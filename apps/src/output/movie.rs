@@ -1,8 +1,8 @@
 //! `.png`: an animated PNG (APNG, PNG third edition), a frame for each moment, with one scale of colours.
 //!
-//! Frames are compressed when they come and kept on rank 0; the file is made of them by putting their compressed bytes one behind
-//! another, so it can be written again and again. It holds the steps of its frames and the scale in a text chunk, from which a run
-//! that is resumed goes on.
+//! Frames are compressed when they come and kept on rank 0; the file is made of them by putting their compressed bytes one
+//! behind another, so it can be written again and again. It holds the steps of its frames and the scale in a text chunk,
+//! from which a run that is resumed goes on.
 
 use super::{Moment, can_be_replaced, can_write};
 use crate::picture::Picture;
@@ -39,8 +39,8 @@ struct Film {
 }
 
 impl Movie {
-    /// A movie at `path`; its colours span `scale`, or the values of the first frame. With the frames before the step from which the run is
-    /// resumed. Collective.
+    /// A movie at `path`; its colours span `scale`, or the values of the first frame. With the frames before the step from
+    /// which the run is resumed. Collective.
     ///
     /// # Errors
     /// An agreed failure if it cannot be written, or what is to be continued is no movie of ours; or the job's abort.
@@ -59,8 +59,8 @@ impl Movie {
         Ok(Movie { path: path.into(), delay_ms, film, count, published: count })
     }
 
-    /// A frame of a field of two axes, or of the middle z of one of three. The file is replaced when it has twice as many frames. Collective;
-    /// as [`Picture::of`].
+    /// A frame of a field of two axes, or of the middle z of one of three. The file is replaced when it has twice as many
+    /// frames. Collective; as [`Picture::of`].
     ///
     /// # Errors
     /// An agreed failure if the movie cannot be written; or the job's abort.

@@ -1,8 +1,8 @@
 //! `.nc`: all fields of a moment as NetCDF, with the CF conventions (1.8), in one file that all ranks write.
 //!
-//! The classic format, with 64-bit offsets (CDF-2) where every array is smaller than 4 GiB and of at most 32-bit integers, else CDF-5; both are read
-//! by the NetCDF library and what stands on it. Numbers are big-endian there, so cells are turned round on the way. `u(time, z, y, x)`
-//! with coordinates in the middle of cells, and one time.
+//! The classic format, with 64-bit offsets (CDF-2) where every array is smaller than 4 GiB and of at most 32-bit integers,
+//! else CDF-5; both are read by the NetCDF library and what stands on it. Numbers are big-endian there, so cells are turned
+//! round on the way. `u(time, z, y, x)` with coordinates in the middle of cells, and one time.
 //!
 //! "NetCDF Classic Format Specification", Unidata; CDF-5 as PnetCDF defines it.
 
@@ -13,8 +13,8 @@ use physalia::prelude::*;
 use physalia::publish::Batch;
 use std::path::Path;
 
-/// All fields of a moment, for a [`Writer`](physalia::publish::Writer). `title` is the file's attribute of this name. Collective; as
-/// [`Batch::whole_file`].
+/// All fields of a moment, for a [`Writer`](physalia::publish::Writer). `title` is the file's attribute of this name.
+/// Collective; as [`Batch::whole_file`].
 ///
 /// # Errors
 /// As [`Batch::whole_file`].

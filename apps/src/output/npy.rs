@@ -1,6 +1,7 @@
 //! `.npy`: a field or a slice as numpy has it, C-ordered `[z, y, x]`, in one file that all ranks write.
 //!
-//! Format 1.0 (NEP 1): `\x93NUMPY`, version, length of the header, the header as a Python dictionary, padded to 64 bytes; then the cells.
+//! Format 1.0 (NEP 1): `\x93NUMPY`, version, length of the header, the header as a Python dictionary, padded to 64 bytes;
+//! then the cells.
 
 use super::Kind;
 use super::raster::{Raster, all};
@@ -11,7 +12,8 @@ use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
-/// The whole field, for a [`Writer`](physalia::publish::Writer). Axes are those of the grid. Collective; as [`Batch::whole_file`].
+/// The whole field, for a [`Writer`](physalia::publish::Writer). Axes are those of the grid. Collective; as
+/// [`Batch::whole_file`].
 ///
 /// # Errors
 /// As [`Batch::whole_file`].
@@ -21,7 +23,8 @@ pub fn field<T: Cell, const D: usize>(world: &mut World, path: &Path, field: &Fi
     write(world, path, &shape, Raster::of(field))
 }
 
-/// The cells of a plane of a field of three axes, or of a line of one of two, with the axes that are left. Collective; as [`Batch::whole_file`].
+/// The cells of a plane of a field of three axes, or of a line of one of two, with the axes that are left. Collective; as
+/// [`Batch::whole_file`].
 ///
 /// # Errors
 /// As [`Batch::whole_file`].

@@ -40,7 +40,8 @@ impl<T: Cell> Raster<T> {
         Raster { region, boxes }
     }
 
-    /// Writes the cells, from a place in the file on, each run of cells that are neighbours there at once. `order` makes the bytes of a run.
+    /// Writes the cells, from a place in the file on, each run of cells that are neighbours there at once. `order` makes the
+    /// bytes of a run.
     pub(crate) fn write(&self, from: u64, put: &mut Put<'_>, order: impl Fn(&[T], &mut Vec<u8>)) -> io::Result<()> {
         let mut bytes = Vec::new();
         for (at, cells) in self.runs() {

@@ -35,8 +35,8 @@ use physalia::publish::{CannotWrite, Writer};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
-/// What is wanted. Each with the number of steps between two; 0 is at the end only. What is wanted every so many steps is written at the
-/// start and at the end, too.
+/// What is wanted. Each with the number of steps between two; 0 is at the end only. What is wanted every so many steps is
+/// written at the start and at the end, too.
 #[derive(Clone, Debug)]
 pub struct Wishes {
     /// The run in words: what a checkpoint must be of to go on from it.
@@ -101,8 +101,8 @@ impl Resumed {
     /// Loads fields from the newest checkpoint of a folder. Collective.
     ///
     /// # Errors
-    /// An agreed failure if there is none that is whole, or it is of another run than `what`, or of a later step than `steps`; or the job's
-    /// abort.
+    /// An agreed failure if there is none that is whole, or it is of another run than `what`, or of a later step than
+    /// `steps`; or the job's abort.
     #[track_caller]
     pub fn load(
         world: &mut World,
@@ -176,7 +176,8 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Begins what is wanted: what cannot be written is found out now. Series, tables and movies of a run that goes on are continued. Collective.
+    /// Begins what is wanted: what cannot be written is found out now. Series, tables and movies of a run that goes on are
+    /// continued. Collective.
     ///
     /// # Errors
     /// An agreed failure if something cannot be written, or continued; or the job's abort.
@@ -223,8 +224,8 @@ impl Recorder {
         self.events.next(step)
     }
 
-    /// Writes what is due now: of the fields that are `shown`, and, for a checkpoint, of all that are `kept`. Collective; costs next to nothing if
-    /// nothing is due.
+    /// Writes what is due now: of the fields that are `shown`, and, for a checkpoint, of all that are `kept`. Collective;
+    /// costs next to nothing if nothing is due.
     ///
     /// # Errors
     /// An agreed failure if something cannot be written, or could not since the last call; or the job's abort.
@@ -247,6 +248,7 @@ impl Recorder {
             for i in 0..self.wishes.slices.len() {
                 let (plane, path) = &self.wishes.slices[i];
                 let path = self.name(path, step);
+                self.writer.make_room(world)?;
                 let batch = npy::plane(world, &path, first, *plane)?;
                 self.writer.submit(world, batch)?;
                 begun = true;
@@ -299,11 +301,13 @@ impl Recorder {
     ) -> Result<bool, Abort> {
         let (Some(path), Some(_)) = (&self.wishes.output, &self.sink) else { return Ok(false) };
         let (path, geometry) = (self.name(path, moment.step), self.wishes.geometry);
+        self.writer.make_room(world)?;
         let batch = match self.sink.as_mut() {
             None => return Ok(false),
             Some(Sink::Npy) => {
                 for (name, field) in shown {
                     let path = if shown.len() == 1 { path.clone() } else { named(&path, name) };
+                    self.writer.make_room(world)?;
                     let batch = npy::field(world, &path, field)?;
                     self.writer.submit(world, batch)?;
                 }

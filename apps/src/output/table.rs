@@ -1,5 +1,5 @@
-//! `.csv`: numbers of many moments, a line for each. Rank 0 has the lines; the file is replaced each time that there are twice as many, and at
-//! the end, so that writing it costs little however long it becomes.
+//! `.csv`: numbers of many moments, a line for each. Rank 0 has the lines; the file is replaced each time that there are
+//! twice as many, and at the end, so that writing it costs little however long it becomes.
 
 use super::{Moment, can_be_replaced, can_write};
 use physalia::field::{Cell, Field};
@@ -23,7 +23,8 @@ pub struct Table {
 /// The columns of [`summary`].
 pub const SUMMARY: [&str; 4] = ["sum", "norm", "min", "max"];
 
-/// A field in four numbers: the sum of its cells, their Euclidean norm, the least and the largest (NaN if any is). Collective; four all-reduces.
+/// A field in four numbers: the sum of its cells, their Euclidean norm, the least and the largest (NaN if any is).
+/// Collective; four all-reduces.
 ///
 /// # Errors
 /// The job's abort.
@@ -58,7 +59,8 @@ pub fn receivers<T: Cell, const D: usize>(
 }
 
 impl Table {
-    /// A table at `path` with these columns after `step` and `time`; with the lines before the step from which the run is resumed. Collective.
+    /// A table at `path` with these columns after `step` and `time`; with the lines before the step from which the run is
+    /// resumed. Collective.
     ///
     /// # Errors
     /// An agreed failure if it cannot be written, or what is to be continued has other columns; or the job's abort.

@@ -74,7 +74,12 @@ impl Folder {
             Err(error) if error.kind() != ErrorKind::AlreadyExists => {
                 Err(format!("cannot make the folder {}: {error}", self.0.display()))
             }
-            _ => Ok(()),
+            Err(_) => Ok(()),
+            // Not every file system can sync a folder.
+            Ok(()) => {
+                fs::File::open(crate::publish::folder_of(&self.0)).and_then(|folder| folder.sync_all()).ok();
+                Ok(())
+            }
         }
     }
 

@@ -18,14 +18,14 @@
 //! # Ok::<(), Failure>(())
 //! ```
 //!
-//! A folder holds two *generations*, `000007.*` and `000008.*`: of each a file of every rank that has cells, and a manifest, which
-//! appears last, after all files are on disk and rank 0 has seen them. A job that dies in between leaves the last whole
-//! generation; the next one replaces what it has left. The older generation goes only after the newer one is whole.
+//! A folder holds two *generations*, `000007.*` and `000008.*`: of each a file of every rank that has cells, and a manifest,
+//! which appears last, after all files are on disk and rank 0 has seen them. A job that dies in between leaves the last
+//! whole generation; the next one replaces what it has left. The older generation goes only after the newer one is whole.
 //!
-//! A rank's file is a row of chunks (see [`chunk`](crate::chunk)) of at most 4 MiB of cells of one field; the manifest is a chunk, too,
-//! and knows where each lies. So every byte has a checksum, which is compared when it is read. A generation of which a byte is
-//! wrong or missing is not used: the other one is, and it is said which file was damaged. Ranks read only the chunks that have
-//! cells of theirs.
+//! A rank's file is a row of chunks (see [`chunk`](crate::chunk)) of at most 4 MiB of cells of one field; the manifest is a
+//! chunk, too, and knows where each lies. So every byte has a checksum, which is compared when it is read. A generation of
+//! which a byte is wrong or missing is not used: the other one is, and it is said which file was damaged. Ranks read only
+//! the chunks that have cells of theirs.
 //!
 //! Encoding is the workers' work and takes as much memory as the fields' cells; [`Checkpoints::start`] gives that to a
 //! [`Writer`], so that the next steps are computed while it is written.
@@ -41,6 +41,7 @@ pub use cells::Stored;
 pub use load::{Resumed, Saved, open};
 
 use crate::World;
+use crate::chunk::Chunk;
 use crate::publish::{Aside, Batch, CannotWrite, Writer};
 use cells::Sealed;
 use folder::Folder;
@@ -52,17 +53,24 @@ use std::fs;
 use std::hash::BuildHasher;
 use std::io;
 use std::path::Path;
-
-use crate::chunk::Chunk;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A folder to which a job writes its checkpoints. One job at a time may.
 #[derive(Debug)]
 pub struct Checkpoints {
     folder: Folder,
-    /// The last whole generation, which stays until there are two newer ones.
-    kept: Option<u64>,
-    /// The newest in the folder.
+    /// The number of the last one that was there or begun.
+    last: u64,
+    /// On rank 0, by what its thread has done.
+    there: Arc<Mutex<There>>,
+}
+
+/// What the folder has.
+#[derive(Debug)]
+struct There {
     newest: Option<u64>,
+    /// The generation that stays when there is one more.
+    kept: Option<u64>,
 }
 
 /// What a rank tells rank 0 of its file.
@@ -73,8 +81,8 @@ struct Told {
 }
 
 impl Checkpoints {
-    /// Checkpoints in this folder, which is made if it is not there. What it has of earlier checkpoints stays until there are two
-    /// newer ones. Collective.
+    /// Checkpoints in this folder, which is made if it is not there. What it has of earlier checkpoints stays until there
+    /// are two newer ones. Collective.
     ///
     /// # Errors
     /// An agreed failure if the folder cannot be made or read, or holds something else than checkpoints; or the job's abort.
@@ -85,14 +93,15 @@ impl Checkpoints {
             folder.make()?;
             folder.generations().map(|all| all.last().copied())
         })?;
-        Ok(Checkpoints { folder, kept: newest, newest })
+        let there = Arc::new(Mutex::new(There { newest, kept: newest }));
+        Ok(Checkpoints { folder, last: newest.unwrap_or(0), there })
     }
 
-    /// Keeps this generation instead of the newest one: that from which the job was resumed, where the newest was damaged. Local;
-    /// all ranks do it alike.
+    /// Keeps this generation instead of the newest one: that from which the job was resumed, where the newest was damaged.
+    /// Local; all ranks do it alike.
     pub fn keep<M>(&mut self, resumed: &Resumed<M>) {
-        if self.newest.is_some_and(|newest| resumed.generation <= newest) {
-            self.kept = Some(resumed.generation);
+        if resumed.generation <= self.last {
+            lock(&self.there).kept = Some(resumed.generation);
         }
     }
 
@@ -116,8 +125,8 @@ impl Checkpoints {
     }
 
     /// Takes the fields as they are now, each under its name, with what the program wants to know of the moment, the same on
-    /// all ranks (rank 0's is kept). They are written while the job goes on, by `writer`, which tells what could not be. Collective; each rank tells
-    /// rank 0 some 50 bytes for each of its chunks of 4 MiB.
+    /// all ranks (rank 0's is kept). They are written while the job goes on, by `writer`, which tells what could not be.
+    /// Collective; each rank tells rank 0 some 50 bytes for each of its chunks of 4 MiB.
     ///
     /// # Errors
     /// As [`Writer::submit`].
@@ -134,8 +143,9 @@ impl Checkpoints {
     ) -> Result<(), Abort> {
         let names: Vec<&str> = fields.iter().map(|field| field.0).collect();
         assert!((1..names.len()).all(|i| !names[..i].contains(&names[i])), "two fields of one name: {names:?}");
+        writer.make_room(world)?;
         let (rank, folder) = (world.rank(), self.folder.clone());
-        let generation = self.newest.map_or(1, |newest| newest + 1);
+        let generation = self.last + 1;
         let stamp = world.from_root(|| Ok::<_, String>(RandomState::new().hash_one(generation)))?;
         let mut sealed = Sealed::default();
         for (number, (_, field)) in fields.iter().enumerate() {
@@ -167,18 +177,21 @@ impl Checkpoints {
             let fields = fields.iter().map(|(name, field)| field.about(name)).collect();
             (Manifest { generation, stamp, meta_type: type_of::<M>(), meta, fields, files }, hosts)
         });
-        let (before, kept) = (self.newest, self.kept);
+        let there = self.there.clone();
         let name = move || {
             let Some((manifest, hosts)) = manifest else { return Ok(()) };
             let path = folder.manifest(generation);
-            see(&folder, &manifest, &hosts, before).map_err(|why| CannotWrite::new(&path, io::Error::other(why)))?;
+            let mut there = lock(&there);
+            see(&folder, &manifest, &hosts, there.newest)
+                .map_err(|why| CannotWrite::new(&path, io::Error::other(why)))?;
             Aside::new(&path)?.whole(&manifest.seal())?;
             let files: Vec<&str> = manifest.files.iter().map(|file| file.name.as_str()).collect();
-            folder.clear(generation, &files, kept);
+            folder.clear(generation, &files, there.kept);
+            *there = There { newest: Some(generation), kept: Some(generation) };
             Ok(())
         };
         writer.submit(world, Batch::default().then(write).then(name))?;
-        (self.newest, self.kept) = (Some(generation), Some(generation));
+        self.last = generation;
         Ok(())
     }
 }
@@ -201,6 +214,10 @@ fn see(folder: &Folder, manifest: &Manifest, hosts: &[String], before: Option<u6
         }
     }
     Ok(())
+}
+
+fn lock(there: &Mutex<There>) -> MutexGuard<'_, There> {
+    there.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A type by its name, without modules.

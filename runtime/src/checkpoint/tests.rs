@@ -302,6 +302,23 @@ fn what_cannot_be_written_harms_nothing() {
     fs::remove_dir(path.join("000002.manifest")).unwrap();
     assert_eq!(found(&path, 2), Ok(Some((1, 1, vec![]))));
 
+    // A job that goes on after a failure loses neither what was whole, nor what it writes then.
+    ranks(2, |world| {
+        let mut checkpoints = Checkpoints::new(world, &path)?;
+        let mut u = small(world, 2)?;
+        let block = path.join("000002.rank-00001");
+        world.on_root(|| fs::create_dir(&block)).transpose()?;
+        world.barrier()?;
+        let why = checkpoints.write(world, &2, &[("u", &u)]).unwrap_err().to_string();
+        assert!(why.contains("000002.rank-00001"), "{why}");
+        world.on_root(|| fs::remove_dir(&block)).transpose()?;
+        u.fill(|_| 3);
+        Ok(checkpoints.write(world, &3, &[("u", &u)])?)
+    });
+    assert_eq!(found(&path, 2), Ok(Some((3, 3, vec![]))));
+    fs::remove_file(path.join("000003.manifest")).unwrap();
+    assert_eq!(found(&path, 1), Ok(Some((1, 1, vec![]))));
+
     let small = folder.path().join("small");
     fs::create_dir(&small).unwrap();
     let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=256k", "none"]).arg(&small).output();

@@ -3,8 +3,8 @@
 use super::Region;
 
 impl Region {
-    /// Parts of at most so many cells that tile the region, each as large as may be: whole planes, else whole rows of one plane, else
-    /// pieces of rows. x changes fastest.
+    /// Parts of at most so many cells that tile the region, each as large as may be: whole planes, else whole rows of one
+    /// plane, else pieces of rows. x changes fastest.
     ///
     /// # Panics
     /// If `most` is 0.

@@ -23,12 +23,14 @@ pub type Put<'p> = dyn FnMut(u64, &[u8]) -> io::Result<()> + 'p;
 type Write = Box<dyn FnOnce(&mut Put<'_>) -> io::Result<()> + Send>;
 
 impl Batch {
-    /// A file that all ranks write together, as a batch of two stages for a [`Writer`](super::Writer): each rank's `write` gives its bytes, by their
-    /// places in the file, no two ranks the same place; then the file appears under its name. Collective. A rank that does not see rank 0's file
-    /// system calls `write` at once, and sends its bytes to rank 0 in goes of 16 MiB; all others do when the batch is written.
+    /// A file that all ranks write together, as a batch of two stages for a [`Writer`](super::Writer): each rank's `write`
+    /// gives its bytes, by their places in the file, no two ranks the same place; then the file appears under its name.
+    /// Collective. A rank that does not see rank 0's file system calls `write` at once, and sends its bytes to rank 0 in
+    /// goes of 16 MiB; all others do when the batch is written.
     ///
     /// # Errors
-    /// An agreed failure if rank 0 cannot begin the file, or there is a folder, a pipe or a device of its name; or the job's abort.
+    /// An agreed failure if rank 0 cannot begin the file, or there is a folder, a pipe or a device of its name; or the job's
+    /// abort.
     #[track_caller]
     pub fn whole_file(
         world: &mut World,

@@ -1,11 +1,11 @@
 //! Files that are written while the job goes on: a thread of each rank writes, and the ranks' own threads see to it that a
 //! file appears only after those that it speaks of.
 //!
-//! A [`Batch`] is what is to be written of one moment, in *stages*. A stage of a batch begins, on every rank, after all ranks
-//! are through with the one before: so all ranks' parts are on disk before the file that names them. Ranks find that out when
-//! they look, in [`Writer::poll`], which costs next to nothing and waits for no disk; [`Writer::submit`] looks, too, and waits where
-//! too many batches are under way. What one rank cannot write fails on all ranks, at their next look; nothing of the batch is
-//! visible then but parts that no file names.
+//! A [`Batch`] is what is to be written of one moment, in *stages*. A stage of a batch begins, on every rank, after all
+//! ranks are through with the one before: so all ranks' parts are on disk before the file that names them. Ranks find that
+//! out when they look, in [`Writer::poll`], which costs next to nothing and waits for no disk; [`Writer::submit`] looks,
+//! too, and waits where too many batches are under way. What one rank cannot write fails on all ranks, at their next look;
+//! nothing of the batch is visible then but parts that no file names.
 //!
 //! ```
 //! use physalia::prelude::*;
@@ -98,12 +98,23 @@ impl Writer {
     /// way any more, also not the new batch. Or the job's abort.
     #[track_caller]
     pub fn submit(&mut self, world: &mut World, batch: Batch) -> Result<(), Abort> {
-        while self.flying.len() >= self.most {
-            self.first(world)?;
-        }
+        self.make_room(world)?;
         let started = if self.hand.is_none() { Hand::new(world).map(|hand| self.hand = Some(hand)) } else { Ok(()) };
         world.agree(started.map_err(|e| format!("no thread to write with: {e}")))?;
         self.begin(batch);
+        Ok(())
+    }
+
+    /// Waits until fewer than the most batches are under way: before cells are copied for one more, so that no more than the
+    /// most are in memory. Collective.
+    ///
+    /// # Errors
+    /// As [`submit`](Writer::submit).
+    #[track_caller]
+    pub fn make_room(&mut self, world: &mut World) -> Result<(), Abort> {
+        while self.flying.len() >= self.most {
+            self.first(world)?;
+        }
         Ok(())
     }
 

@@ -108,7 +108,8 @@ pub struct Record {
     /// Write the fields; the ending says how: .npy, .vti, .pvd, .nc, .zarr or .h5
     #[arg(long, value_name = "FILE", value_parser = output)]
     pub output: Option<PathBuf>,
-    /// Steps between two outputs (and slices), from the start on; each is a file of its own, named by its step [default: at the end only]
+    /// Steps between two outputs (and slices), from the start on; each is a file of its own, named by its step [default: at
+    /// the end only]
     #[arg(long, value_name = "N", value_parser = positive)]
     pub output_every: Option<u64>,
     /// Write a slice as .npy, for instance z=10:plane.npy; may be given several times

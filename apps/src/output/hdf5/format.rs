@@ -1,4 +1,5 @@
-//! The bytes of an HDF5 file with data sets in one piece each: superblock, a root group with its links, and headers of data sets.
+//! The bytes of an HDF5 file with data sets in one piece each: superblock, a root group with its links, and headers of data
+//! sets.
 //!
 //! "HDF5 File Format Specification", version 3.0: superblock 2, object headers 2, contiguous layout 3. What the library would
 //! make of the same data with its latest format, but that all addresses are known before the first cell is.

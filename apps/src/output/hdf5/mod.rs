@@ -1,9 +1,10 @@
 //! `.h5`: all fields of a moment as HDF5, in one file that all ranks write, and a `.xdmf` beside it, by which ParaView and VisIt
 //! know where its cells lie and which moments there are.
 //!
-//! Data sets `u` and so on, C-ordered `[z, y, x]`, each in one piece, and the middles of cells as `x`, `y`, `z`; the root group has `time`,
-//! `step` and `title`. The metadata are written by hand ([`format`]): then every rank knows where its cells go and writes
-//! them there, in process and under MPI alike, and neither a C library nor MPI-IO is needed, which would have to be called on the ranks' own threads.
+//! Data sets `u` and so on, C-ordered `[z, y, x]`, each in one piece, and the middles of cells as `x`, `y`, `z`; the root
+//! group has `time`, `step` and `title`. The metadata are written by hand ([`format`]): then every rank knows where its
+//! cells go and writes them there, in process and under MPI alike, and neither a C library nor MPI-IO is needed, which would
+//! have to be called on the ranks' own threads.
 
 mod format;
 
@@ -35,7 +36,8 @@ struct Entry {
 }
 
 impl Files {
-    /// Files beside `path`, with the `.xdmf` of its name. With the moments before the step from which the run is resumed. Collective.
+    /// Files beside `path`, with the `.xdmf` of its name. With the moments before the step from which the run is resumed.
+    /// Collective.
     ///
     /// # Errors
     /// An agreed failure if the `.xdmf` cannot be written, or what is to be continued is none of ours; or the job's abort.
@@ -47,8 +49,8 @@ impl Files {
         Ok(Files { path, title: title.into(), moments: Arc::new(Mutex::new(moments)) })
     }
 
-    /// The fields of a moment, to a file of this name in the folder of the `.xdmf`, for a [`Writer`](physalia::publish::Writer). Collective; as
-    /// [`Batch::whole_file`].
+    /// The fields of a moment, to a file of this name in the folder of the `.xdmf`, for a
+    /// [`Writer`](physalia::publish::Writer). Collective; as [`Batch::whole_file`].
     ///
     /// # Errors
     /// As [`Batch::whole_file`].
@@ -108,7 +110,11 @@ impl Files {
     }
 }
 
-const OPENING: &str = "<?xml version=\"1.0\"?>\n<Xdmf Version=\"3.0\">\n<Domain>\n<Grid Name=\"physalia\" GridType=\"Collection\" CollectionType=\"Temporal\">\n";
+const OPENING: &str = "<?xml version=\"1.0\"?>
+<Xdmf Version=\"3.0\">
+<Domain>
+<Grid Name=\"physalia\" GridType=\"Collection\" CollectionType=\"Temporal\">
+";
 const CLOSING: &str = "</Grid>\n</Domain>\n</Xdmf>\n";
 
 /// A moment's grid, as a block of lines.

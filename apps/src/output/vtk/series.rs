@@ -44,8 +44,8 @@ impl Series {
         Ok(Series { path: path.into(), folder, inside, moments: Arc::new(Mutex::new(moments)) })
     }
 
-    /// The fields of a moment, for a [`Writer`](physalia::publish::Writer): the ranks' files, then the one that names them, then the
-    /// `.pvd`. Fields must be of one grid and on the same boxes. Local; a copy of the cells.
+    /// The fields of a moment, for a [`Writer`](physalia::publish::Writer): the ranks' files, then the one that names them,
+    /// then the `.pvd`. Fields must be of one grid and on the same boxes. Local; a copy of the cells.
     ///
     /// # Panics
     /// If there are no fields, or they lie on different boxes.

@@ -19,10 +19,10 @@ pub(super) struct Chunks {
 }
 
 impl Chunks {
-    /// Chunks of whole rows, if they fit, and enough of them for every rank to have some.
-    pub(super) fn of(whole: &Region, ranks: u32, cell: usize) -> Chunks {
-        let share = whole.cells() / u64::from(ranks) * cell as u64;
-        let most = share.clamp(LEAST, MOST) / cell as u64;
+    /// Chunks of whole rows, if they fit, and some 64 of them. They depend on the grid alone: a run goes on with a store on any
+    /// number of ranks.
+    pub(super) fn of(whole: &Region, cell: usize) -> Chunks {
+        let most = (whole.cells() / 64 * cell as u64).clamp(LEAST, MOST) / cell as u64;
         let first = whole.parts(most).next().expect("a grid has cells");
         Chunks { whole: whole.clone(), sides: [0, 1, 2].map(|a| first.len(a)) }
     }

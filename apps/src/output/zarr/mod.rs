@@ -1,9 +1,9 @@
 //! `.zarr`: all fields of many moments as a Zarr v3 store, a folder that opens as one data set.
 //!
-//! A group with an array `(time, z, y, x)` for each field, one moment a chunk and space in regular chunks of up to 16 MiB, uncompressed
-//! (`bytes`, little-endian); and the coordinates `time`, `step`, `z`, `y`, `x`. Chunks are files, written by the ranks that own their
-//! first cell, to which the others send what they have of them. The metadata follow when all are on disk: so a store never
-//! promises a moment that is not there. A run that is resumed goes on with it.
+//! A group with an array `(time, z, y, x)` for each field, one moment a chunk and space in regular chunks of up to 16 MiB,
+//! uncompressed (`bytes`, little-endian); and the coordinates `time`, `step`, `z`, `y`, `x`. Chunks are files, written by
+//! the ranks that own their first cell, to which the others send what they have of them. The metadata follow when all are on
+//! disk: so a store never promises a moment that is not there. A run that is resumed goes on with it.
 //!
 //! "Zarr core specification", version 3.
 
@@ -31,7 +31,8 @@ pub struct Store {
 }
 
 impl Store {
-    /// A store in this folder, with what was written before the step from which the run is resumed; else from the beginning. Collective.
+    /// A store in this folder, with what was written before the step from which the run is resumed; else from the beginning.
+    /// Collective.
     ///
     /// # Errors
     /// An agreed failure if the folder cannot be made, or is there and is no store of ours; or the job's abort.
@@ -45,7 +46,8 @@ impl Store {
         Ok(Store { folder: folder.into(), steps, begun: false })
     }
 
-    /// The fields of a moment, for a [`Writer`](physalia::publish::Writer). Collective: each rank sends the cells that lie in chunks of others; a copy of the cells.
+    /// The fields of a moment, for a [`Writer`](physalia::publish::Writer). Collective: each rank sends the cells that lie
+    /// in chunks of others; a copy of the cells.
     ///
     /// # Errors
     /// The job's abort.
@@ -64,7 +66,7 @@ impl Store {
         assert!(fields.iter().all(|(_, field)| field.boxes() == first.boxes()), "fields on different boxes");
         let (cells, number) = (first.grid().cells(), self.steps.len() as u64);
         self.steps.push(moment.step);
-        let layout = Chunks::of(&all(first), world.size(), size_of::<T>());
+        let layout = Chunks::of(&all(first), size_of::<T>());
         let mut files: Vec<(PathBuf, Vec<T>)> = Vec::new();
         for (name, field) in fields {
             let folder = self.folder.join(name).join("c").join(number.to_string());
