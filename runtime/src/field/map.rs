@@ -10,6 +10,9 @@ use super::{Boxes, Field, Part};
 use crate::memory::each_at_home;
 use std::sync::Arc;
 
+/// The number of a box here, the first cell of a row of it, and its cells.
+type EachRow<'f, T> = dyn Fn(usize, [u64; 3], &mut [T]) + Sync + 'f;
+
 impl<T: Cell, const D: usize> Field<T, D> {
     /// Every cell's new value from its position and its value, in place, in parallel. Local. Ghosts are as they were.
     ///
@@ -118,12 +121,7 @@ impl<T: Cell, const D: usize> Field<T, D> {
     /// Gives this rank's rows to its workers: the number of the box here, the first cell, and the cells. Long rows come in
     /// parts.
     pub(crate) fn each_row_mut(&mut self, f: impl Fn(usize, [u64; 3], &mut [T]) + Sync) {
-        let (ghosts, pool) = (self.grid.ghosts(), self.pool().clone());
-        let mut items: Vec<(usize, Band<'_, T>)> = Vec::new();
-        for (b, block) in self.blocks.iter_mut().enumerate() {
-            items.extend(block.pieces_mut(ghosts).into_iter().map(|band| (b, band)));
-        }
-        each_at_home(&pool, items, |(_, band)| band.home, |(b, band)| band.each_row(|at, row| f(b, at, row)));
+        self.rows_to_workers(Part::All, [false; D], &f);
     }
 
     /// As `each_row_mut`, of the rows that read no ghost of another box, or of the others; around a periodic axis the first and
@@ -134,9 +132,11 @@ impl<T: Cell, const D: usize> Field<T, D> {
         periodic: [bool; D],
         f: impl Fn(usize, [u64; 3], &mut [T]) + Sync,
     ) {
-        if part == Part::All {
-            return self.each_row_mut(f);
-        }
+        self.rows_to_workers(part, periodic, &f);
+    }
+
+    /// One function for all closures, since each would have the pool's code anew; a call a row is not dear.
+    fn rows_to_workers(&mut self, part: Part, periodic: [bool; D], f: &EachRow<'_, T>) {
         let (ghosts, extent, pool) = (self.grid.ghosts(), self.grid.extent(), self.pool().clone());
         let around = super::grid::lift(periodic, false);
         let mut items: Vec<(usize, Band<'_, T>)> = Vec::new();
@@ -149,7 +149,11 @@ impl<T: Cell, const D: usize> Field<T, D> {
             };
             let across_x = open(0).contains(&true) && ghosts[0] > 0;
             let edge = |[y, z]: [u64; 2]| across_x || near(1, y) || near(2, z);
-            let bands = block.bands(ghosts, |at| edge(at) == (part == Part::Edge));
+            let bands = match part {
+                Part::All => block.pieces_mut(ghosts),
+                Part::Edge => block.bands(ghosts, edge),
+                Part::Interior => block.bands(ghosts, |at| !edge(at)),
+            };
             items.extend(bands.into_iter().map(|band| (b, band)));
         }
         each_at_home(&pool, items, |(_, band)| band.home, |(b, band)| band.each_row(|at, row| f(b, at, row)));

@@ -8,6 +8,9 @@ use crate::World;
 use crate::field::{Field, Part, Transfer};
 use physalia_collectives::Abort;
 
+/// A row of the result, from u: box here, first cell, cells.
+type RowOf<'r, T, const D: usize> = dyn Fn(&Field<T, D>, usize, [u64; 3], &mut [T]) + Sync + 'r;
+
 /// The operator of one level.
 #[derive(Debug)]
 pub(super) struct Operator<T: Number, const D: usize> {
@@ -34,7 +37,7 @@ impl<T: Number, const D: usize> Operator<T, D> {
         u: &mut Field<T, D>,
         out: &mut Field<T, D>,
     ) -> Result<(), Abort> {
-        self.over(world, ghosts, u, out, |u, b, at, out| self.row(u, b, at, out, |_, _, au, _| au))
+        self.over(world, ghosts, u, out, &|u, b, at, out| self.row(u, b, at, out, |_, _, au, _| au))
     }
 
     /// out = f − A u. Fills the ghosts of u.
@@ -46,7 +49,7 @@ impl<T: Number, const D: usize> Operator<T, D> {
         u: &mut Field<T, D>,
         out: &mut Field<T, D>,
     ) -> Result<(), Abort> {
-        self.over(world, ghosts, u, out, |u, b, at, out| {
+        self.over(world, ghosts, u, out, &|u, b, at, out| {
             let f = f.blocks[b].part(at, out.len());
             self.row(u, b, at, out, |i, _, au, _| f[i] - au);
         })
@@ -62,7 +65,7 @@ impl<T: Number, const D: usize> Operator<T, D> {
         out: &mut Field<T, D>,
         omega: T,
     ) -> Result<(), Abort> {
-        self.over(world, ghosts, u, out, |u, b, at, out| {
+        self.over(world, ghosts, u, out, &|u, b, at, out| {
             let f = f.blocks[b].part(at, out.len());
             self.row(u, b, at, out, |i, u, au, diagonal| u + omega * (f[i] - au) / diagonal);
         })
@@ -121,7 +124,7 @@ impl<T: Number, const D: usize> Operator<T, D> {
         ghosts: &mut Transfer<T, D>,
         u: &mut Field<T, D>,
         out: &mut Field<T, D>,
-        row: impl Fn(&Field<T, D>, usize, [u64; 3], &mut [T]) + Sync,
+        row: &RowOf<'_, T, D>,
     ) -> Result<(), Abort> {
         if ghosts.idle() {
             out.each_row_mut(|b, at, out| row(u, b, at, out));
