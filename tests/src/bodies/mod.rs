@@ -9,6 +9,7 @@ mod large;
 mod mailboxes;
 mod neighbours;
 mod plans;
+mod solvers;
 mod sorts;
 mod sums;
 mod ways;
@@ -26,6 +27,7 @@ pub(crate) fn all() -> Vec<Body> {
         fields::bodies(),
         files::bodies(),
         neighbours::bodies(),
+        solvers::bodies(),
         sorts::bodies(),
         sums::bodies(),
         ways::bodies(),
