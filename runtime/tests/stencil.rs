@@ -5,7 +5,7 @@ mod plain;
 
 use physalia::field::{Boxes, Cell};
 use physalia::prelude::*;
-use physalia::stencil::{About, Point, Set, Stencil, Stepper, Wall, Walls};
+use physalia::stencil::{About, Point, Set, Stencil, Stepper, Tune, Wall, Walls};
 use plain::{Plain, See, Seen};
 
 /// Values at the start of field `k`, now or one step earlier.
@@ -500,4 +500,68 @@ fn sources_and_receivers() {
             assert_eq!(got.as_ref(), Some(&want), "{walls:?}, {ranks} ranks, {block} steps at a time");
         }
     }
+}
+
+/// Trying shapes changes neither fields nor what receivers hear, and what was found is remembered.
+#[test]
+fn shapes_are_tried_and_remembered() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("tuned");
+    let run = |ranks: u32, tune: Option<&std::path::Path>, leapfrog: bool| {
+        let body = |world: &mut World| {
+            let mut fields = Vec::new();
+            for seed in 0..1 + u64::from(leapfrog) {
+                let mut u = Field::<f64, 2>::new(world, Grid::new([300, 200]))?;
+                u.fill(|[x, y]| start(seed, [x, y, 0]));
+                fields.push(u);
+            }
+            let new = if leapfrog { Stepper::leapfrog } else { Stepper::new };
+            let mut stepper: Stepper<f64, 2, _, 1, 1> = new(|p: Point<f64, 1>| heat2(p)).receiver(0, [150, 100]);
+            stepper = stepper.source(0, [10, 10], |step| step as f64);
+            if let Some(file) = tune {
+                stepper = stepper.tune(Tune::Quick, Some(file.into()));
+            }
+            stepper.advance(world, &mut fields.iter_mut().collect::<Vec<_>>(), 37)?;
+            let trace = stepper.traces(world)?.map(|t| t[0].iter().map(|v| v.to_bits()).collect::<Vec<_>>());
+            Ok((fields[0].hash(world)?, trace, stepper.fused()))
+        };
+        Launch::from_env().ranks(ranks).threads(2).run(body).unwrap().swap_remove(0)
+    };
+    for leapfrog in [false, true] {
+        let plain = run(1, None, leapfrog);
+        for ranks in [1, 3] {
+            let first = run(ranks, Some(&file), leapfrog);
+            let lines = std::fs::read_to_string(&file).unwrap();
+            let second = run(ranks, Some(&file), leapfrog);
+            assert_eq!((&first.0, &first.1), (&plain.0, &plain.1));
+            assert_eq!((&second.0, &second.1), (&plain.0, &plain.1));
+            assert_eq!(first.2, second.2, "the shape that was found");
+            assert_eq!(std::fs::read_to_string(&file).unwrap(), lines, "nothing new was learnt");
+        }
+    }
+    assert_eq!(std::fs::read_to_string(&file).unwrap().lines().count(), 4);
+    let body = |world: &mut World| {
+        let mut u = Field::<f64, 2>::new(world, Grid::new([30, 20]))?;
+        let mut stepper = Stepper::new(|p: Point<f64, 1>| heat2(p)).tune(Tune::Quick, Some(dir.path().into()));
+        Ok(stepper.advance(world, &mut [&mut u], 3)?)
+    };
+    let why = Launch::from_env().ranks(2).threads(1).run(body).unwrap_err().to_string();
+    assert!(why.contains(&format!("cannot read {}, where shapes are remembered", dir.path().display())), "{why}");
+}
+
+/// What cannot be is refused, with the numbers.
+#[test]
+fn walls_that_do_not_fit_are_named() {
+    let refused = |walls: Walls<f64, 2>| {
+        let body = |world: &mut World| {
+            let mut u = Field::<f64, 2>::new(world, Grid::new([40, 1]))?;
+            let mut stepper = Stepper::new(|p: Point<f64, 1>| heat2(p)).walls(walls.clone());
+            Ok(stepper.advance(world, &mut [&mut u], 3)?)
+        };
+        Launch::from_env().ranks(2).threads(1).run(body).unwrap_err().to_string()
+    };
+    let why = refused(Walls::all(Wall::Mirror(About::LastCell)));
+    assert!(why.contains("y has 1 cells; a stencil of radius 1 at a wall Mirror(LastCell) needs 2"), "{why}");
+    let why = refused(Walls([[Wall::Periodic, Wall::fixed(0.0)], [Wall::fixed(0.0), Wall::fixed(0.0)]]));
+    assert!(why.contains("x is periodic at one end only: Periodic, Fixed(0)"), "{why}");
 }

@@ -131,6 +131,27 @@ fn cores(root: &Path, online: &CpuSet) -> Vec<Core> {
     cores
 }
 
+/// Bytes of the data cache of a level (1 to 3) of this machine's first processor, if the system tells.
+pub fn cache_bytes(level: u32) -> Option<usize> {
+    cache_bytes_below(Path::new("/"), level)
+}
+
+fn cache_bytes_below(root: &Path, level: u32) -> Option<usize> {
+    let folder = root.join("sys/devices/system/cpu/cpu0/cache");
+    let text = |index: u32, name| fs::read_to_string(folder.join(format!("index{index}/{name}"))).unwrap_or_default();
+    let is_it = |&i: &u32| text(i, "level").trim() == level.to_string() && text(i, "type").trim() != "Instruction";
+    let size = text(numbered(&folder, "index")?.iter().find(is_it)?, "size");
+    let (digits, unit) =
+        size.trim().split_at(size.trim().find(|c: char| !c.is_ascii_digit()).unwrap_or(size.trim().len()));
+    let unit = match unit {
+        "" => 1,
+        "K" => 1 << 10,
+        "M" => 1 << 20,
+        _ => return None,
+    };
+    digits.parse::<usize>().ok()?.checked_mul(unit)
+}
+
 /// The processors that share a processor's last-level cache, if that is an L3.
 fn l3(cpu: &Path) -> Option<CpuSet> {
     let folder = cpu.join("cache");
@@ -195,6 +216,27 @@ pub(crate) mod tests {
             fs::write(path, text).unwrap();
         }
         root
+    }
+
+    #[test]
+    fn caches_have_sizes() {
+        let file = |name: &str| format!("sys/devices/system/cpu/cpu0/cache/{name}");
+        let files = [
+            ("index0/level", "1\n"),
+            ("index0/type", "Data\n"),
+            ("index0/size", "48K\n"),
+            ("index1/level", "1\n"),
+            ("index1/type", "Instruction\n"),
+            ("index1/size", "32K\n"),
+            ("index2/level", "2\n"),
+            ("index2/type", "Unified\n"),
+            ("index2/size", "2M\n"),
+        ]
+        .map(|(name, text)| (file(name), text));
+        let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (name.as_str(), *text)).collect();
+        let dir = tree(&files);
+        let bytes = |level| cache_bytes_below(dir.path(), level);
+        assert_eq!((bytes(1), bytes(2), bytes(3)), (Some(48 << 10), Some(2 << 20), None));
     }
 
     #[test]

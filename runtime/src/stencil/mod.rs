@@ -50,6 +50,7 @@ mod stepper;
 mod tables;
 mod taps;
 mod tile;
+mod tune;
 mod walls;
 
 pub use formula::{Near, Value};
@@ -59,6 +60,7 @@ pub use lanes::{Lanes, Register};
 pub use point::{MAX_INPUTS, MAX_OUTPUTS, MAX_RADIUS, Point, Values};
 pub use shape::MAX_TIME_BLOCK;
 pub use stepper::Stepper;
+pub use tune::Tune;
 pub use walls::{About, Image, Moving, Wall, Walls};
 
 /// The update of one cell: from its neighbours up to `R` away in `K` fields, the new values of the first of them. Every closure

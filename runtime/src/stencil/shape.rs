@@ -46,16 +46,19 @@ impl Facts {
         best.unwrap_or_else(|| self.shape(1))
     }
 
+    /// All shapes of so many steps that are worth a thought.
+    pub(super) fn shapes(&self, steps: usize) -> Vec<Shape> {
+        self.tiles().into_iter().map(|tile| Shape { steps, tile }).collect()
+    }
+
     /// The best tile for so many steps.
     pub(super) fn shape(&self, steps: usize) -> Shape {
-        let tiles = self.tiles(steps);
-        let shapes = tiles.into_iter().map(|tile| Shape { steps, tile });
-        let best = shapes.min_by(|a, b| self.cost(a).total_cmp(&self.cost(b)));
+        let best = self.shapes(steps).into_iter().min_by(|a, b| self.cost(a).total_cmp(&self.cost(b)));
         best.unwrap_or(Shape { steps, tile: self.cells })
     }
 
     /// Tiles worth a thought.
-    fn tiles(&self, steps: usize) -> Vec<[usize; 3]> {
+    fn tiles(&self) -> Vec<[usize; 3]> {
         let [nx, nm, ns] = self.cells;
         let line = 64 / self.bytes;
         let least = (2 * line).max(self.radius + 1).next_multiple_of(line);
@@ -80,7 +83,6 @@ impl Facts {
                 tiles.extend(streams.iter().map(|&s| [x, m, s]));
             }
         }
-        let _ = steps;
         tiles
     }
 

@@ -9,12 +9,15 @@ use super::ready::{Ready, Task};
 use super::shape::{Facts, MAX_TIME_BLOCK, Shape, largest};
 use super::tables::Raws;
 use super::taps::{At, Points};
+use super::tune::{self, Tune};
 use super::walls::{Wall, Walls};
 use crate::World;
-use crate::field::{Cell, Field, lift};
-use physalia_collectives::Abort;
+use crate::field::{Boxes, Cell, Field, Grid, lift};
+use physalia_collectives::{Abort, Max};
 use std::marker::PhantomData;
 use std::ops::Add;
+use std::path::PathBuf;
+use std::time::Instant;
 
 /// Steps of a stencil: the update of a cell, what lies beyond the grid's walls, and how it is computed. It keeps the memory that
 /// steps need beside the fields: one more copy of each that is stepped (none for a leapfrog that fuses no steps).
@@ -25,6 +28,8 @@ pub struct Stepper<T: Cell, const D: usize, S, const R: usize, const K: usize> {
     walls: Vec<Walls<T, D>>,
     reads: Vec<Field<T, D>>,
     limit: Option<usize>,
+    tune: Tune,
+    tune_file: Option<PathBuf>,
     tile: Option<[usize; 3]>,
     set: Option<Set>,
     step: u64,
@@ -65,6 +70,8 @@ impl<T: Cell, const D: usize, S: Stencil<T, R, K>, const R: usize, const K: usiz
             walls: vec![Walls::all(Wall::Fixed(T::default())); K],
             reads: vec![],
             limit: None,
+            tune: Tune::Off,
+            tune_file: None,
             tile: None,
             set: None,
             step: 0,
@@ -149,6 +156,13 @@ impl<T: Cell, const D: usize, S: Stencil<T, R, K>, const R: usize, const K: usiz
         self
     }
 
+    /// How the shape of sweeps is chosen, and the file where what was found by trying is remembered: a line each, which other
+    /// jobs use as well. Tries are made by the first `advance`. Rank 0 reads and writes the file.
+    pub fn tune(mut self, tune: Tune, file: Option<PathBuf>) -> Self {
+        (self.tune, self.tune_file, self.ready) = (tune, file, None);
+        self
+    }
+
     /// Tiles of so many cells along x, y, z, instead of those of the model. For experiments.
     pub fn tile(mut self, cells: [usize; 3]) -> Self {
         self.tile = Some(cells);
@@ -224,7 +238,15 @@ impl<T: Cell, const D: usize, S: Stencil<T, R, K>, const R: usize, const K: usiz
                 let stencil = std::ptr::from_ref(&self.stencil).cast();
                 ready.sweep(
                     world,
-                    &Task { stencil, now: &now, next: &dst, steps: n as usize, step: self.step, more: left > 0 },
+                    &Task {
+                        stencil,
+                        now: &now,
+                        next: &dst,
+                        steps: n as usize,
+                        step: self.step,
+                        more: left > 0,
+                        trial: false,
+                    },
                     &mut self.points,
                 )?;
             }
@@ -293,30 +315,129 @@ impl<T: Cell, const D: usize, S: Stencil<T, R, K>, const R: usize, const K: usiz
             bytes: size_of::<T>(),
             cells: largest(&geometry, &boxes),
             workers: world.threads(),
-            cache_bytes: 1 << 20,
+            cache_bytes: physalia_topology::sysfs::cache_bytes(2).unwrap_or(1 << 20),
         };
-        let mut shape = match self.tile {
-            Some([x, y, z]) => Shape { steps: most, tile: if D == 2 { [x, 1, y] } else { [x, y, z] } },
-            None if self.limit.is_some() => facts.shape(most),
-            None => facts.best(most),
+        let depth_of = |shape: &Shape| R * shape.steps;
+        let shape = match self.remembered(world, &facts, most, set)? {
+            Some(shape) => shape,
+            None => {
+                let tries = tune::candidates(&facts, most, self.tune);
+                // The depth of halos must be the same everywhere.
+                let tries: Vec<[u64; 4]> = world.from_root(|| Ok::<_, String>(tries.iter().map(numbers).collect()))?;
+                let tries: Vec<Shape> = tries.into_iter().map(shape).collect();
+                geometry.depth = tries.iter().map(depth_of).max().unwrap_or(0);
+                self.room(world, &boxes, grid, count)?;
+                let mut ready =
+                    Ready::new(world, geometry.clone(), tries[0], kernel, fields[0], &mut self.reads, &self.points)?;
+                let best = self.try_out(world, &mut ready, fields, &tries)?;
+                let kind = self.kind(&facts, most, set, world.size());
+                let file = self.tune_file.clone();
+                let kept = world.on_root(|| match file {
+                    Some(path) => tune::remember(&path, &kind, &best)
+                        .map_err(|e| format!("cannot write {}, where shapes are remembered: {e}", path.display())),
+                    None => Ok(()),
+                });
+                world.agree(kept.unwrap_or(Ok(())))?;
+                best
+            }
         };
-        // The depth of halos must be the same everywhere.
-        shape.steps = world.from_root(|| Ok::<_, String>(shape.steps as u64))? as usize;
-        geometry.depth = R * shape.steps;
-        let copies = match (self.leapfrog, shape.steps) {
-            (true, 1) => 0,
-            _ => count,
-        };
-        self.scratch.truncate(copies);
-        if self.scratch.iter().any(|field| !field.aligned(first)) {
-            self.scratch.clear();
-        }
-        while self.scratch.len() < copies {
-            self.scratch.push(first.like());
-        }
+        geometry.depth = depth_of(&shape);
+        let copies = if self.leapfrog && shape.steps == 1 { 0 } else { count };
+        self.room(world, &boxes, grid, copies)?;
         self.ready = Some(Ready::new(world, geometry, shape, kernel, fields[0], &mut self.reads, &self.points)?);
         Ok(())
     }
+
+    /// Sees to it that there are so many more fields on these boxes. Collective.
+    #[track_caller]
+    fn room(&mut self, world: &mut World, boxes: &Boxes, grid: Grid<D>, copies: usize) -> Result<(), Abort> {
+        if self.scratch.iter().any(|field| *field.boxes != *boxes || *field.grid() != grid) {
+            self.scratch.clear();
+        }
+        self.scratch.truncate(copies);
+        while self.scratch.len() < copies {
+            self.scratch.push(Field::with_boxes(world, grid, boxes.clone())?);
+        }
+        Ok(())
+    }
+
+    fn kind(&self, facts: &Facts, most: usize, set: Set, ranks: u32) -> String {
+        tune::kind(facts, set.name(), std::any::type_name::<S>(), most, ranks)
+    }
+
+    /// The shape that needs no tries: what was asked for, what the model says, or what was found before. Collective.
+    #[track_caller]
+    fn remembered(&self, world: &mut World, facts: &Facts, most: usize, set: Set) -> Result<Option<Shape>, Abort> {
+        let modelled = if self.limit.is_some() { facts.shape(most) } else { facts.best(most) };
+        let kind = self.kind(facts, most, set, world.size());
+        let (tile, tune, file) = (self.tile, self.tune, self.tune_file.clone());
+        let found = world.from_root(|| {
+            if let Some([x, y, z]) = tile {
+                let tile = if D == 2 { [x, 1, y] } else { [x, y, z] };
+                return Ok(Some(numbers(&Shape { steps: modelled.steps, tile })));
+            }
+            if tune == Tune::Off {
+                return Ok(Some(numbers(&modelled)));
+            }
+            let Some(path) = file else { return Ok(None) };
+            let recalled = tune::recall(&path, &kind)
+                .map_err(|e| format!("cannot read {}, where shapes are remembered: {e}", path.display()))?;
+            Ok::<_, String>(recalled.filter(|shape| shape.steps <= most).map(|shape| numbers(&shape)))
+        })?;
+        Ok(found.map(shape))
+    }
+
+    /// Times sweeps of these shapes into memory where nothing stands yet, and gives the fastest. Collective.
+    #[track_caller]
+    fn try_out(
+        &mut self,
+        world: &mut World,
+        ready: &mut Ready<T>,
+        fields: &mut [&mut Field<T, D>],
+        tries: &[Shape],
+    ) -> Result<Shape, Abort> {
+        let most_s = if self.tune == Tune::Full { 60.0 } else { 1.0 };
+        let now: Vec<Raws<T>> = fields.iter_mut().map(|field| field.raws()).collect();
+        let next: Vec<Raws<T>> = self.scratch.iter_mut().map(Field::raws).collect();
+        let (began, mut best) = (Instant::now(), (f64::INFINITY, tries[0]));
+        for shape in tries {
+            ready.reshape(*shape, fields[0]);
+            let (stencil, mut a_step) = (std::ptr::from_ref(&self.stencil).cast(), f64::INFINITY);
+            for _ in 0..2 {
+                let start = Instant::now();
+                let task = Task {
+                    stencil,
+                    now: &now,
+                    next: &next,
+                    steps: shape.steps,
+                    step: self.step,
+                    more: false,
+                    trial: true,
+                };
+                // SAFETY: as in `advance`; halos have old values, and the results are not used.
+                unsafe { ready.sweep(world, &task, &mut self.points)? };
+                a_step = a_step.min(start.elapsed().as_secs_f64() / shape.steps as f64);
+            }
+            let [a_step, so_far] = world.all_reduce([a_step, began.elapsed().as_secs_f64()], Max)?;
+            if a_step < best.0 {
+                best = (a_step, *shape);
+            }
+            if so_far > most_s {
+                break;
+            }
+        }
+        Ok(best.1)
+    }
+}
+
+/// A shape as it travels: steps, tile.
+fn numbers(shape: &Shape) -> [u64; 4] {
+    let [x, m, s] = shape.tile.map(|n| n as u64);
+    [shape.steps as u64, x, m, s]
+}
+
+fn shape([steps, x, m, s]: [u64; 4]) -> Shape {
+    Shape { steps: steps as usize, tile: [x, m, s].map(|n| n as usize) }
 }
 
 /// Puts arrays to where they are to be: array `order[i]` to place i, for groups of `outputs` fields.
