@@ -64,6 +64,7 @@ pub mod prelude {
     pub use crate::field::{Field, Grid, Part, Rows, sweep};
     pub use crate::halo::{Flight, HaloPlan};
     pub use crate::random::Random;
+    pub use crate::stencil::{Point, Stepper, Wall, Walls};
     pub use crate::{Launch, World};
     pub use physalia_collectives::{
         Abort, Associative, By, Cartesian, Cause, Comm, ExchangePlan, Failure, Fast, Fill, Graph, Link, Mailboxes, Max,

@@ -11,6 +11,7 @@ mod neighbours;
 mod plans;
 mod solvers;
 mod sorts;
+mod stencils;
 mod sums;
 mod ways;
 
@@ -29,6 +30,7 @@ pub(crate) fn all() -> Vec<Body> {
         neighbours::bodies(),
         solvers::bodies(),
         sorts::bodies(),
+        stencils::bodies(),
         sums::bodies(),
         ways::bodies(),
         ends::bodies(),
