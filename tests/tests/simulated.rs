@@ -10,9 +10,10 @@ use physalia_tests::{End, SCHEDULES, all, check_bad_end};
 use std::time::Duration;
 
 /// Bodies that move or compute so much that a schedule of them is enough.
-const LARGE: [&str; 7] = [
+const LARGE: [&str; 8] = [
     "megabytes",
     "reductions_go_along_a_fixed_tree",
+    "solutions_are_those_of_one_rank",
     "sorts_are_stable_and_even",
     "sorts_of_plain_values",
     "sums_of_a_million",

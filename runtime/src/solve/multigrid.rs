@@ -192,7 +192,7 @@ impl<T: Number, const D: usize> Multigrid<T, D> {
     }
 
     /// As [`solve`](Multigrid::solve), by conjugate gradients with a V-cycle as preconditioner: fewer iterations where c jumps, at
-    /// three more reductions and some vector steps each.
+    /// three more reductions and some vector steps each, with six more fields.
     ///
     /// # Errors
     /// As `solve`; as [`conjugate_gradients`].
@@ -208,18 +208,8 @@ impl<T: Number, const D: usize> Multigrid<T, D> {
         most: u64,
     ) -> Outcome<Report> {
         self.take(world, f, Some(u))?;
-        let b = self.levels[0].f.as_ref().map_or_else(
-            || {
-                let mut b = self.levels[0].u.like();
-                b.assign(f);
-                b
-            },
-            |own| {
-                let mut b = own.like();
-                b.assign(own);
-                b
-            },
-        );
+        let mut b = self.levels[0].u.like();
+        b.assign(self.levels[0].f.as_ref().unwrap_or(f));
         let mut x = b.like();
         x.assign(u);
         let levels = std::cell::RefCell::new(&mut self.levels);

@@ -22,8 +22,8 @@ fn solved(world: &mut World) -> Outcome<Vec<u64>> {
     let problem = Elliptic::new([1.0, 1.5, 1.0]).walls([[d, n], [p, p], [n, d]]);
     let mut multigrid = Multigrid::with(world, &f, &problem, Coefficient::Cells(&c), 2, 100)?;
     let (mut u, mut v) = (f.like(), f.like());
-    let a = multigrid.solve(world, &f, &mut u, Tolerance::relative(1e-5), 20)?;
-    let b = multigrid.solve_by_cg(world, &f, &mut v, Tolerance::relative(1e-8), 40)?;
+    let a = multigrid.solve(world, &f, &mut u, Tolerance::relative(1e-3), 20)?;
+    let b = multigrid.solve_by_cg(world, &f, &mut v, Tolerance::relative(1e-4), 40)?;
     assert!(a.converged && b.converged, "{a:?}, {b:?}");
     let mut bits = vec![u.hash(world)?, v.hash(world)?, u.max_norm(world)?.to_bits()];
     bits.extend(a.residuals.iter().chain(&b.residuals).map(|r| r.to_bits()));
