@@ -13,7 +13,7 @@
 use super::Stencil;
 use super::isa::Isa;
 use super::kernel::Call;
-use super::lanes::Register;
+use super::lanes::{Reg, Register};
 use super::point::{MAX_OUTPUTS, Point, Reach};
 use crate::field::Cell;
 use std::ops::{Add, Div, Mul, Neg, Sub};
@@ -225,24 +225,24 @@ pub(super) unsafe fn lines<
     let rows_of = &reach[0][R];
     let mut x = call.x0;
     // SAFETY: a line before the first one can be read, see `rows`.
-    let mut rows = [[unsafe { T::Register::load(rows_of[R].wrapping_offset(x)) }; 3]; B];
+    let mut rows = [[unsafe { Reg::<T>::load(rows_of[R].wrapping_offset(x)) }; 3]; B];
     for j in 0..B {
         // SAFETY: as above.
         unsafe {
-            rows[j][0] = T::Register::load(rows_of[R + j].wrapping_offset(x - line));
-            rows[j][1] = T::Register::load(rows_of[R + j].wrapping_offset(x));
+            rows[j][0] = Reg::<T>::load(rows_of[R + j].wrapping_offset(x - line));
+            rows[j][1] = Reg::<T>::load(rows_of[R + j].wrapping_offset(x));
         }
     }
     while x < end {
         for j in 0..B {
             // SAFETY: a line behind the last one can be read.
-            rows[j][2] = unsafe { T::Register::load(rows_of[R + j].wrapping_offset(x + line)) };
+            rows[j][2] = unsafe { Reg::<T>::load(rows_of[R + j].wrapping_offset(x + line)) };
         }
         let mut out = [[rows[0][0]; MAX_OUTPUTS]; B];
         for j in 0..B {
             let olds = if OLD { outputs } else { 0 };
-            let window = Window::<T, T::Register, R, K, B> { reach, call, rows: &rows, row: j, x, dims: D, olds };
-            stencil.lines::<T::Register, _>(window, &mut out[j][..outputs]);
+            let window = Window::<T, Reg<T>, R, K, B> { reach, call, rows: &rows, row: j, x, dims: D, olds };
+            stencil.lines::<Reg<T>, _>(window, &mut out[j][..outputs]);
         }
         for j in 0..B {
             for n in 0..outputs {

@@ -12,7 +12,7 @@
 use super::Stencil;
 use super::formula::lines;
 use super::isa::{Isa, Set};
-use super::lanes::Register;
+use super::lanes::{Reg, Register};
 use super::point::{Around, MAX_INPUTS, MAX_OUTPUTS, MAX_ROWS, Place, Point, Reach, Values, reach};
 use crate::field::Cell;
 
@@ -122,7 +122,7 @@ unsafe fn range<
     let line = T::LINE as isize;
     let whole = call.x0 + (call.x1 - call.x0) / line * line;
     let mut x = call.x0;
-    if I::LINES && S::LINES && <T::Register as Register<T>>::HERE {
+    if I::LINES && S::LINES && <Reg<T> as Register<T>>::HERE {
         // SAFETY: as the caller says.
         unsafe { lines::<I, T, S, R, K, D, B, OLD, NT>(stencil, call, reach, whole) };
         x = whole;

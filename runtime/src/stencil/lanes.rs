@@ -4,9 +4,25 @@ use super::formula::Value;
 use std::marker::PhantomData;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
-/// Numbers of which lines are made.
+/// Who may name registers: code of this crate alone, which uses them where the processor has them. Elsewhere their arithmetic
+/// would be instructions that may not be there.
 #[doc(hidden)]
-pub trait Lanes: Sized + Copy {
+pub trait Only {}
+
+/// This crate.
+pub(crate) struct Here;
+impl Only for Here {}
+
+/// A line of numbers in a register.
+pub(crate) type Reg<T> = <T as Lanes>::Register<Here>;
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+/// Numbers of which lines are made. Kernels rely on what these say, so no other crate can make more of them.
+#[doc(hidden)]
+pub trait Lanes: Sized + Copy + sealed::Sealed {
     /// Numbers in a line.
     const LINE: usize = 64 / size_of::<Self>();
     /// A line in memory.
@@ -14,14 +30,15 @@ pub trait Lanes: Sized + Copy {
     /// A line of zeros.
     const ZEROS: Self::Line;
     /// A line in a register, where there are such.
-    type Register: Register<Self>;
+    type Register<K: Only>: Register<Self>;
 }
 
 macro_rules! lanes {
-    ($($t:ty => $register:ty),*) => { $(impl Lanes for $t {
+    ($($t:ty => $register:ty),*) => { $(impl sealed::Sealed for $t {}
+    impl Lanes for $t {
         type Line = [$t; 64 / size_of::<$t>()];
         const ZEROS: Self::Line = [0 as $t; 64 / size_of::<$t>()];
-        type Register = $register;
+        type Register<K: Only> = $register;
     })* };
 }
 lanes!(u8 => Never<u8>, u16 => Never<u16>, u32 => Never<u32>, u64 => Never<u64>);

@@ -55,8 +55,6 @@ mod walls;
 
 pub use formula::{Near, Value};
 pub use isa::Set;
-#[doc(hidden)]
-pub use lanes::{Lanes, Register};
 pub use point::{MAX_INPUTS, MAX_OUTPUTS, MAX_RADIUS, Point, Values};
 pub use shape::MAX_TIME_BLOCK;
 pub use stepper::Stepper;

@@ -128,9 +128,9 @@ impl<T: Cell> Ready<T> {
         Ok(ready)
     }
 
-    /// Whether this is for fields on these boxes.
-    pub(super) fn fits(&self, boxes: &Arc<Boxes>) -> bool {
-        Arc::ptr_eq(&self.boxes, boxes) || *self.boxes == **boxes
+    /// Whether this is for fields on these boxes and so many workers.
+    pub(super) fn fits(&self, boxes: &Arc<Boxes>, workers: usize) -> bool {
+        self.desks.len() == workers && (Arc::ptr_eq(&self.boxes, boxes) || *self.boxes == **boxes)
     }
 
     /// Other tiles and no more steps than it was made for.

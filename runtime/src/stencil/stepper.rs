@@ -274,7 +274,7 @@ impl<T: Cell, const D: usize, S: Stencil<T, R, K>, const R: usize, const K: usiz
         let first = &fields[0];
         assert!(fields.iter().all(|f| f.aligned(first)), "fields on different boxes");
         assert!(self.reads.iter().all(|f| f.aligned(first)), "fields that are read on different boxes");
-        if self.ready.as_ref().is_some_and(|ready| ready.fits(&first.boxes)) {
+        if self.ready.as_ref().is_some_and(|ready| ready.fits(&first.boxes, world.threads())) {
             return Ok(());
         }
         let grid = *first.grid();
