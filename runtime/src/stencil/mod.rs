@@ -43,15 +43,18 @@ mod kernel;
 pub(crate) mod lanes;
 mod places;
 mod point;
+mod prepare;
 mod ready;
 mod ring;
 mod shape;
 mod stepper;
+mod surroundings;
 mod tables;
 mod taps;
 mod tile;
 mod tune;
 mod walls;
+mod work;
 
 pub use formula::{Near, Value};
 pub use isa::Set;

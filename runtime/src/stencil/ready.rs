@@ -4,19 +4,19 @@
 
 use super::ends::Ends;
 use super::exchange::{Exchange, RowShape};
-use super::isa;
 use super::kernel::Kernel;
 use super::places::Geometry;
-use super::shape::{Shape, tiles};
+use super::shape::Shape;
+use super::surroundings::{Mine, Shared, ends_of, ghosts};
 use super::tables::{FieldTables, Raws};
 use super::taps::{At, Points, Sound, Taps, mine as mine_of};
-use super::tile::{Desk, Sweep, Table, Tile};
+use super::tile::{Desk, Sweep, Table};
 use super::walls::{About, Wall};
+use super::work::{Work, run, work};
 use crate::World;
-use crate::field::{Boxes, Cell, Field, Region};
-use crate::pool::{Failed, Pool, Rule, worker_here};
-use physalia_collectives::{Abort, poll_here};
-use std::sync::{Arc, Mutex, PoisonError};
+use crate::field::{Boxes, Cell, Field};
+use physalia_collectives::Abort;
+use std::sync::{Arc, Mutex};
 
 /// Everything but the stencil, the fields and the time.
 pub(super) struct Ready<T: Cell> {
@@ -39,19 +39,6 @@ pub(super) struct Ready<T: Cell> {
     /// Tiles that neighbours wait for, and the others.
     work: [Work; 2],
     desks: Vec<Mutex<Desk<T>>>,
-}
-
-/// A box of this rank.
-struct Mine<T: Cell> {
-    region: Region,
-    /// The ends of rows, by field.
-    ends: Vec<Ends<T>>,
-}
-
-/// Tiles of boxes in the order of their homes, and where each domain's begin.
-struct Work {
-    tiles: Vec<(usize, Tile)>,
-    cuts: Vec<usize>,
 }
 
 /// A sweep to be done.
@@ -290,61 +277,6 @@ impl<T: Cell> Ready<T> {
     }
 }
 
-/// Sets the ghosts at the walls of a box's row of a field, of which all cells are there.
-fn ends_of<T: Cell>(
-    geometry: &Geometry<T>,
-    boxes: &[Mine<T>],
-    input: usize,
-    step: u64,
-) -> impl Fn(usize, *mut T, [i64; 2]) {
-    move |index, row, [y, z]| {
-        let region = &boxes[index].region;
-        let (columns, clip) = ((0, region.len(0) as isize), geometry.clip(region).0[0]);
-        let place = [region.begin[0].cast_signed(), y, z];
-        // SAFETY: a row of the tables' own, with ghosts on both sides.
-        unsafe { boxes[index].ends[input].apply(row, columns, &clip, geometry.radius, place, step) };
-    }
-}
-
-/// Sets the ghosts at the ends of all own rows.
-///
-/// # Safety
-/// Nobody else uses the arrays meanwhile; they have halos as wide as the radius.
-unsafe fn ghosts<T: Cell>(
-    pool: &Pool,
-    geometry: &Geometry<T>,
-    boxes: &[Mine<T>],
-    arrays: &[Raws<T>],
-    input: impl Fn(usize) -> usize + Sync,
-    step: u64,
-) {
-    const ROWS: u64 = 256;
-    let mut items = Vec::new();
-    for k in 0..arrays.len() {
-        for (index, mine) in boxes.iter().enumerate() {
-            let rows = mine.region.len(1) * mine.region.len(2);
-            items.extend((0..rows.div_ceil(ROWS)).map(|part| (k, index, part * ROWS..rows.min((part + 1) * ROWS))));
-        }
-    }
-    let arrays = Shared(arrays);
-    pool.each(items, |_, (k, index, rows)| {
-        let (arrays, mine) = (&arrays, &boxes[index]);
-        let (region, ends) = (&mine.region, &mine.ends[input(k)]);
-        let columns = (0, region.len(0) as isize);
-        let clip = geometry.clip(region).0[0];
-        for row in rows {
-            let at = [region.begin[1] + row % region.len(1), region.begin[2] + row / region.len(1)];
-            let place = [region.begin[0], at[0], at[1]].map(u64::cast_signed);
-            let row = arrays.rows(k)[index].row(at);
-            // SAFETY: an own row, which one worker has; it has ghosts as wide as the halo.
-            unsafe {
-                ends.apply(row, columns, &clip, geometry.radius, place, step);
-                ends.wrap(row, columns);
-            }
-        }
-    });
-}
-
 /// Fields that together are larger than this are stored past the caches: they would not stay there until the next sweep.
 const STREAM_FROM: usize = 16 << 20;
 
@@ -366,85 +298,3 @@ unsafe fn send<T: Cell>(
     // SAFETY: rows of fields have their lead and pitch.
     unsafe { exchange.send(world, row, |id| boxes.region(id).begin[0]) }
 }
-
-/// Computes tiles on the workers.
-///
-/// # Safety
-/// As for `Sweep::tile`; tiles do not overlap.
-unsafe fn run<T: Cell>(world: &World, desks: &[Mutex<Desk<T>>], sweeps: &[Sweep<'_, T>], work: &Work) {
-    if work.tiles.is_empty() {
-        return;
-    }
-    let (abort, failed) = (world.abort_flag(), Failed::default());
-    let ending = || abort.raised() || failed.raised();
-    world.pool().feed(&work.cuts, Rule::HomeFirst, &ending, |feed| {
-        failed.watch(|| {
-            let desk = &desks[worker_here().unwrap_or(0)];
-            let mut desk = desk.lock().unwrap_or_else(PoisonError::into_inner);
-            while let Some(range) = feed.next() {
-                for (index, tile) in &work.tiles[range.start as usize..range.end as usize] {
-                    if ending() {
-                        break;
-                    }
-                    // SAFETY: as the caller says; a tile is given out once.
-                    unsafe { sweeps[*index].tile(tile, &mut desk) };
-                    poll_here();
-                }
-            }
-            isa::fence();
-        });
-    });
-}
-
-/// The tiles of this rank's boxes in the order of their homes; first those that have rows which are sent.
-fn work<T: Cell, const D: usize>(
-    geometry: &Geometry<T>,
-    shape: &Shape,
-    exchange: &Exchange<T>,
-    field: &Field<T, D>,
-    radius: usize,
-) -> [Work; 2] {
-    let domains = field.pool().domains();
-    let mut lists: [Vec<(usize, usize, Tile)>; 2] = [vec![], vec![]];
-    for (index, block) in field.blocks.iter().enumerate() {
-        let cells = geometry.lengths(&block.region);
-        let local = |cell: [u64; 3]| -> [isize; 2] {
-            let at = |axis: Option<usize>| axis.map_or(0, |a| (cell[a] - block.region.begin[a]) as isize);
-            let [_, m, s] = geometry.axes();
-            [at(m), at(s)]
-        };
-        let sent = exchange.sends.iter().flatten().filter(|c| c.piece.source == block.id);
-        let mut sent: Vec<[isize; 2]> = sent.map(|c| local(c.piece.cell)).collect();
-        sent.sort_unstable();
-        sent.dedup();
-        let depth = geometry.depth as isize;
-        let edge = |a: usize, side: usize| {
-            sent.iter().any(|row| if side == 0 { row[a] < depth } else { row[a] >= cells[a + 1] - depth })
-        };
-        let edges = [0, 1].map(|a| [0, 1].map(|side| edge(a, side)));
-        for tile in tiles::<T>(shape, cells, edges, geometry.depth, radius + 1) {
-            let has =
-                |row: &[isize; 2]| (tile.m.0..tile.m.1).contains(&row[0]) && (tile.s.0..tile.s.1).contains(&row[1]);
-            let middle = [(tile.m.0 + tile.m.1) / 2, (tile.s.0 + tile.s.1) / 2];
-            let home = block.home(geometry.row_at(&block.region, middle[0], middle[1]));
-            lists[usize::from(!sent.iter().any(has))].push((home, index, tile));
-        }
-    }
-    lists.map(|mut list| {
-        list.sort_by_key(|(home, ..)| *home);
-        let cuts = (0..=domains).map(|d| list.partition_point(|(home, ..)| *home < d)).collect();
-        Work { tiles: list.into_iter().map(|(_, index, tile)| (index, tile)).collect(), cuts }
-    })
-}
-
-/// Arrays that workers share, each of which uses its own rows.
-struct Shared<'a, T>(&'a [Raws<T>]);
-
-impl<T> Shared<'_, T> {
-    fn rows(&self, k: usize) -> &Raws<T> {
-        &self.0[k]
-    }
-}
-
-// SAFETY: as said.
-unsafe impl<T: Send> Sync for Shared<'_, T> {}

@@ -3,39 +3,36 @@
 use super::Stencil;
 use super::isa::Set;
 use super::kernel::Kernel;
-use super::places::Geometry;
 use super::point::{MAX_INPUTS, MAX_OUTPUTS, MAX_RADIUS, Values};
 use super::ready::{Ready, Task};
-use super::shape::{Facts, MAX_TIME_BLOCK, Shape, largest};
 use super::tables::Raws;
 use super::taps::{At, Points};
-use super::tune::{self, Tune};
+use super::tune::Tune;
 use super::walls::{Wall, Walls};
 use crate::World;
-use crate::field::{Boxes, Cell, Field, Grid, lift};
-use physalia_collectives::{Abort, Max};
+use crate::field::{Cell, Field, lift};
+use physalia_collectives::Abort;
 use std::marker::PhantomData;
 use std::ops::Add;
 use std::path::PathBuf;
-use std::time::Instant;
 
 /// Steps of a stencil: the update of a cell, what lies beyond the grid's walls, and how it is computed. It keeps the memory that
 /// steps need beside the fields: one more copy of each that is stepped (none for a leapfrog that fuses no steps).
 pub struct Stepper<T: Cell, const D: usize, S, const R: usize, const K: usize> {
-    stencil: S,
-    kernel: fn(Set) -> Kernel<T>,
-    leapfrog: bool,
-    walls: Vec<Walls<T, D>>,
-    reads: Vec<Field<T, D>>,
-    limit: Option<usize>,
-    tune: Tune,
-    tune_file: Option<PathBuf>,
-    tile: Option<[usize; 3]>,
-    set: Option<Set>,
-    step: u64,
-    points: Points<T>,
-    scratch: Vec<Field<T, D>>,
-    ready: Option<Ready<T>>,
+    pub(super) stencil: S,
+    pub(super) kernel: fn(Set) -> Kernel<T>,
+    pub(super) leapfrog: bool,
+    pub(super) walls: Vec<Walls<T, D>>,
+    pub(super) reads: Vec<Field<T, D>>,
+    pub(super) limit: Option<usize>,
+    pub(super) tune: Tune,
+    pub(super) tune_file: Option<PathBuf>,
+    pub(super) tile: Option<[usize; 3]>,
+    pub(super) set: Option<Set>,
+    pub(super) step: u64,
+    pub(super) points: Points<T>,
+    pub(super) scratch: Vec<Field<T, D>>,
+    pub(super) ready: Option<Ready<T>>,
     stencils: PhantomData<[(); R]>,
 }
 
@@ -144,7 +141,7 @@ impl<T: Cell, const D: usize, S: Stencil<T, R, K>, const R: usize, const K: usiz
     }
 
     /// So many steps are fused in one pass over memory, instead of as many as the model chooses; at most
-    /// [`MAX_TIME_BLOCK`], or as the halo of fields allows that are periodic along x, and one where walls are made anew at each
+    /// [`MAX_TIME_BLOCK`](super::MAX_TIME_BLOCK), or as the halo of fields allows that are periodic along x, and one where walls are made anew at each
     /// step.
     ///
     /// # Panics
@@ -263,181 +260,6 @@ impl<T: Cell, const D: usize, S: Stencil<T, R, K>, const R: usize, const K: usiz
         settle(&mut all, order, outputs);
         Ok(())
     }
-
-    /// Prepares the boxes of these fields, unless that is done. Collective if it is not, so on all ranks or none.
-    #[track_caller]
-    fn prepare(&mut self, world: &mut World, fields: &mut [&mut Field<T, D>]) -> Result<(), Abort> {
-        let outputs = S::Out::N;
-        let count = if self.leapfrog { 2 * outputs } else { outputs };
-        assert_eq!(fields.len(), count, "fields to step");
-        assert_eq!(self.reads.len(), K - outputs, "fields that are only read");
-        let first = &fields[0];
-        assert!(fields.iter().all(|f| f.aligned(first)), "fields on different boxes");
-        assert!(self.reads.iter().all(|f| f.aligned(first)), "fields that are read on different boxes");
-        if self.ready.as_ref().is_some_and(|ready| ready.fits(&first.boxes, world.threads())) {
-            return Ok(());
-        }
-        let grid = *first.grid();
-        let fault = self.walls.iter().find_map(|walls| walls.fault(grid.cells(), R));
-        world.agree(fault.map_or(Ok(()), Err))?;
-        let outside = |at: &At| (0..D).any(|a| at.cell[a] >= grid.cells()[a]);
-        let points = self.points.sources.iter().map(|(at, _)| at).chain(&self.points.receivers);
-        if let Some(at) = points.into_iter().find(|at| outside(at)) {
-            panic!("a source or receiver at {:?} in a grid of {:?} cells", at.cell, grid.cells());
-        }
-        let ghosts = grid.ghosts()[0];
-        assert!(ghosts >= R, "a stencil of radius {R} on a grid with a halo of {ghosts}: Grid::halo({R})");
-        let boxes = first.boxes.clone();
-        let mut geometry = Geometry {
-            dims: D,
-            extent: grid.extent(),
-            radius: R,
-            depth: R,
-            walls: self.walls.iter().map(Walls::lifted).collect(),
-        };
-        let set = self.set.map_or_else(Set::choose, Ok);
-        let set = world.agree(set)?;
-        let kernel = (self.kernel)(set);
-        let mut most = self.limit.unwrap_or(MAX_TIME_BLOCK).min(MAX_TIME_BLOCK);
-        if geometry.makes_rows() {
-            most = 1;
-        }
-        if (geometry.is_periodic(0) || geometry.cuts_x(&boxes)) && R > 0 {
-            most = most.min(ghosts / R);
-        }
-        let facts = Facts {
-            dims: D,
-            radius: R,
-            inputs: K,
-            outputs,
-            leapfrog: self.leapfrog,
-            rows: kernel.rows,
-            bytes: size_of::<T>(),
-            cells: largest(&geometry, &boxes),
-            workers: world.threads(),
-            cache_bytes: physalia_topology::sysfs::cache_bytes(2).unwrap_or(1 << 20),
-        };
-        let depth_of = |shape: &Shape| R * shape.steps;
-        let shape = match self.remembered(world, &facts, most, set)? {
-            Some(shape) => shape,
-            None => {
-                let tries = tune::candidates(&facts, most, self.tune);
-                // The depth of halos must be the same everywhere.
-                let tries: Vec<[u64; 4]> = world.from_root(|| Ok::<_, String>(tries.iter().map(numbers).collect()))?;
-                let tries: Vec<Shape> = tries.into_iter().map(shape).collect();
-                geometry.depth = tries.iter().map(depth_of).max().unwrap_or(0);
-                self.room(world, &boxes, grid, count)?;
-                let mut ready =
-                    Ready::new(world, geometry.clone(), tries[0], kernel, fields[0], &mut self.reads, &self.points)?;
-                let best = self.try_out(world, &mut ready, fields, &tries)?;
-                let kind = self.kind(&facts, most, set, world.size());
-                let file = self.tune_file.clone();
-                let kept = world.on_root(|| match file {
-                    Some(path) => tune::remember(&path, &kind, &best)
-                        .map_err(|e| format!("cannot write {}, where shapes are remembered: {e}", path.display())),
-                    None => Ok(()),
-                });
-                world.agree(kept.unwrap_or(Ok(())))?;
-                best
-            }
-        };
-        geometry.depth = depth_of(&shape);
-        let copies = if self.leapfrog && shape.steps == 1 { 0 } else { count };
-        self.room(world, &boxes, grid, copies)?;
-        self.ready = Some(Ready::new(world, geometry, shape, kernel, fields[0], &mut self.reads, &self.points)?);
-        Ok(())
-    }
-
-    /// Sees to it that there are so many more fields on these boxes. Collective.
-    #[track_caller]
-    fn room(&mut self, world: &mut World, boxes: &Boxes, grid: Grid<D>, copies: usize) -> Result<(), Abort> {
-        if self.scratch.iter().any(|field| *field.boxes != *boxes || *field.grid() != grid) {
-            self.scratch.clear();
-        }
-        self.scratch.truncate(copies);
-        while self.scratch.len() < copies {
-            self.scratch.push(Field::with_boxes(world, grid, boxes.clone())?);
-        }
-        Ok(())
-    }
-
-    fn kind(&self, facts: &Facts, most: usize, set: Set, ranks: u32) -> String {
-        tune::kind(facts, set.name(), std::any::type_name::<S>(), most, ranks)
-    }
-
-    /// The shape that needs no tries: what was asked for, what the model says, or what was found before. Collective.
-    #[track_caller]
-    fn remembered(&self, world: &mut World, facts: &Facts, most: usize, set: Set) -> Result<Option<Shape>, Abort> {
-        let modelled = if self.limit.is_some() { facts.shape(most) } else { facts.best(most) };
-        let kind = self.kind(facts, most, set, world.size());
-        let (tile, tune, file) = (self.tile, self.tune, self.tune_file.clone());
-        let found = world.from_root(|| {
-            if let Some([x, y, z]) = tile {
-                let tile = if D == 2 { [x, 1, y] } else { [x, y, z] };
-                return Ok(Some(numbers(&Shape { steps: modelled.steps, tile })));
-            }
-            if tune == Tune::Off {
-                return Ok(Some(numbers(&modelled)));
-            }
-            let Some(path) = file else { return Ok(None) };
-            let recalled = tune::recall(&path, &kind)
-                .map_err(|e| format!("cannot read {}, where shapes are remembered: {e}", path.display()))?;
-            Ok::<_, String>(recalled.filter(|shape| shape.steps <= most).map(|shape| numbers(&shape)))
-        })?;
-        Ok(found.map(shape))
-    }
-
-    /// Times sweeps of these shapes into memory where nothing stands yet, and gives the fastest. Collective.
-    #[track_caller]
-    fn try_out(
-        &mut self,
-        world: &mut World,
-        ready: &mut Ready<T>,
-        fields: &mut [&mut Field<T, D>],
-        tries: &[Shape],
-    ) -> Result<Shape, Abort> {
-        let most_s = if self.tune == Tune::Full { 60.0 } else { 1.0 };
-        let now: Vec<Raws<T>> = fields.iter_mut().map(|field| field.raws()).collect();
-        let next: Vec<Raws<T>> = self.scratch.iter_mut().map(Field::raws).collect();
-        let (began, mut best) = (Instant::now(), (f64::INFINITY, tries[0]));
-        for shape in tries {
-            ready.reshape(*shape, fields[0]);
-            let (stencil, mut a_step) = (std::ptr::from_ref(&self.stencil).cast(), f64::INFINITY);
-            for _ in 0..2 {
-                let start = Instant::now();
-                let task = Task {
-                    stencil,
-                    now: &now,
-                    next: &next,
-                    steps: shape.steps,
-                    step: self.step,
-                    more: false,
-                    trial: true,
-                };
-                // SAFETY: as in `advance`; halos have old values, and the results are not used.
-                unsafe { ready.sweep(world, &task, &mut self.points)? };
-                a_step = a_step.min(start.elapsed().as_secs_f64() / shape.steps as f64);
-            }
-            let [a_step, so_far] = world.all_reduce([a_step, began.elapsed().as_secs_f64()], Max)?;
-            if a_step < best.0 {
-                best = (a_step, *shape);
-            }
-            if so_far > most_s {
-                break;
-            }
-        }
-        Ok(best.1)
-    }
-}
-
-/// A shape as it travels: steps, tile.
-fn numbers(shape: &Shape) -> [u64; 4] {
-    let [x, m, s] = shape.tile.map(|n| n as u64);
-    [shape.steps as u64, x, m, s]
-}
-
-fn shape([steps, x, m, s]: [u64; 4]) -> Shape {
-    Shape { steps: steps as usize, tile: [x, m, s].map(|n| n as usize) }
 }
 
 /// Puts arrays to where they are to be: array `order[i]` to place i, for groups of `outputs` fields.
