@@ -43,6 +43,11 @@ impl Comm {
         self.core.size() as u32
     }
 
+    /// Of each rank a number that tells its host from the others. Local.
+    pub fn hosts_of_ranks(&self) -> Vec<u32> {
+        self.core.members.iter().map(|&member| self.core.rank.host_of(member)).collect()
+    }
+
     /// The bytes that this rank has sent to other ranks so far, on all its communicators: what was lent or given to
     /// messages, without their headers, what was posted on the board, once for all readers, and what was written to mailboxes of
     /// others. Local.

@@ -5,6 +5,8 @@
 //! change; what was prepared for another epoch is refused.
 
 use crate::par::BLOCK;
+use std::collections::BTreeMap;
+use std::fmt;
 use std::ops::Range;
 
 /// A cuboid of cells, `[x, y, z]`.
@@ -66,7 +68,63 @@ pub struct Boxes {
 impl Boxes {
     /// At most one box a rank: as equal as can be, then with as few cells at borders as can be.
     pub fn new(extent: [u64; 3], ranks: u32) -> Boxes {
-        let counts = choose(extent, ranks.into());
+        Boxes::cut(extent, choose(extent, ranks.into()))
+    }
+
+    /// As `new`, for ranks on several hosts (`hosts[rank]` is a number of its host): of the ways to deal the grid out the one with
+    /// the smallest borders between hosts, where exchanging is dear. Tried are the grid cut among hosts first, then each host's part
+    /// among its ranks, unless that makes the largest box larger; and cut among ranks at once, in their order or host by host.
+    pub fn on_hosts(extent: [u64; 3], hosts: &[u32]) -> Boxes {
+        let flat = Boxes::new(extent, hosts.len() as u32);
+        let mut of_host: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+        hosts.iter().zip(0..).for_each(|(&host, rank)| of_host.entry(host).or_default().push(rank));
+        if of_host.len() == 1 {
+            return flat;
+        }
+        let of_host: Vec<Vec<u32>> = of_host.into_values().collect();
+        let side_by_side = Boxes { owners: of_host.concat()[..flat.len()].to_vec(), ..flat.clone() };
+        let largest = |boxes: &Boxes| (0..boxes.len()).map(|id| boxes.region(id).cells()).max();
+        let nested = Boxes::nested(extent, &of_host).filter(|boxes| largest(boxes) <= largest(&flat));
+        let ways = nested.into_iter().chain([flat, side_by_side]);
+        ways.min_by_key(|boxes| boxes.far_border(hosts)).expect("two at least")
+    }
+
+    /// The grid among hosts, and each host's part among its ranks; `None` if there is no even way.
+    fn nested(extent: [u64; 3], of_host: &[Vec<u32>]) -> Option<Boxes> {
+        let (count, each) = (of_host.len(), of_host[0].len());
+        let among_hosts = choose(extent, count as u64);
+        let part = std::array::from_fn(|a| extent[a].div_ceil(among_hosts[a]));
+        let within = choose(part, each as u64);
+        let counts: [u64; 3] = std::array::from_fn(|a| among_hosts[a] * within[a]);
+        let all = counts.iter().product::<u64>() == (count * each) as u64 && of_host.iter().all(|r| r.len() == each);
+        let most = [if counts[0] == 1 { 1 } else { extent[0].div_ceil(BLOCK) }, extent[1], extent[2]];
+        if !all || (0..3).any(|a| counts[a] > most[a]) {
+            return None;
+        }
+        let mut boxes = Boxes::cut(extent, counts);
+        let number = |at: [u64; 3], of: [u64; 3]| ((at[2] * of[1] + at[1]) * of[0] + at[0]) as usize;
+        for id in 0..boxes.len() {
+            let place = boxes.place(id).map(|at| at as u64);
+            let host = number(std::array::from_fn(|a| place[a] / within[a]), among_hosts);
+            let rank = number(std::array::from_fn(|a| place[a] % within[a]), within);
+            boxes.owners[id] = of_host[host][rank];
+        }
+        Some(boxes)
+    }
+
+    /// Cells around boxes, one deep, that other hosts have.
+    fn far_border(&self, hosts: &[u32]) -> u64 {
+        let host = |id: usize| hosts[self.owners[id] as usize];
+        let of_box = |id: usize| -> u64 {
+            let grown = self.region(id).grown([1; 3], self.extent());
+            let others = self.touching(&grown).into_iter().filter(|&other| host(other) != host(id));
+            others.filter_map(|other| grown.and(&self.region(other))).map(|region| region.cells()).sum()
+        };
+        (0..self.len()).map(of_box).sum()
+    }
+
+    /// So many boxes along each axis, as equal as can be; box i belongs to rank i.
+    fn cut(extent: [u64; 3], counts: [u64; 3]) -> Boxes {
         let cuts = std::array::from_fn(|a| {
             let unit = if a == 0 && counts[0] > 1 { BLOCK } else { 1 };
             let units = extent[a].div_ceil(unit);
@@ -161,6 +219,17 @@ impl Boxes {
     }
 }
 
+impl fmt::Display for Boxes {
+    /// `4 boxes (1 x 2 x 2) of up to 512 x 256 x 256 cells`
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let counts = [0, 1, 2].map(|a| self.cuts[a].len() - 1);
+        let longest = [0, 1, 2].map(|a| self.cuts[a].windows(2).map(|c| c[1] - c[0]).max().unwrap_or(0));
+        let ([i, j, k], [x, y, z]) = (counts, longest);
+        let boxes = if self.len() == 1 { "box" } else { "boxes" };
+        write!(f, "{} {boxes} ({i} x {j} x {k}) of up to {x} x {y} x {z} cells", self.len())
+    }
+}
+
 /// Boxes along each axis for so many ranks: the largest box as small as can be, then the least border. A cell at a border
 /// across x costs a cache line where one across y or z costs its own size, so x is cut last.
 fn choose(extent: [u64; 3], ranks: u64) -> [u64; 3] {
@@ -221,6 +290,33 @@ mod tests {
         assert_eq!(choose([10, 3, 1], 8), [1, 3, 1]); // more ranks than rows
         let even = Boxes::new([100, 97, 1], 3);
         assert!((0..3).all(|id| (32..=33).contains(&even.region(id).len(1))));
+    }
+
+    #[test]
+    fn hosts_have_compact_parts() {
+        for extent in [[512, 512, 512], [512, 384, 1], [100, 97, 30], [20_000, 3, 1], [5, 4, 3]] {
+            for (hosts, each) in [(2, 4), (4, 4), (3, 2), (2, 1), (4, 6), (1, 5)] {
+                // Ranks one host after the other, and in turn.
+                for in_turn in [false, true] {
+                    let hosts: Vec<u32> =
+                        (0..hosts * each).map(|r| if in_turn { r % hosts } else { r / each }).collect();
+                    let boxes = Boxes::on_hosts(extent, &hosts);
+                    let flat = Boxes::new(extent, hosts.len() as u32);
+                    let cells: u64 = (0..boxes.len()).map(|id| boxes.region(id).cells()).sum();
+                    assert_eq!(cells, extent.iter().product::<u64>());
+                    let mut owners = boxes.owners().to_vec();
+                    owners.sort_unstable();
+                    owners.dedup();
+                    assert_eq!(owners.len(), boxes.len(), "a rank has one at most");
+                    assert!(boxes.far_border(&hosts) <= flat.far_border(&hosts), "{extent:?}, {hosts:?}");
+                }
+            }
+        }
+        let hosts: Vec<u32> = (0..8).map(|r| r % 2).collect();
+        let boxes = Boxes::on_hosts([512, 512, 512], &hosts);
+        assert_eq!(boxes.far_border(&hosts), 2 * 512 * 512); // one plane, seen from both sides
+        assert!(Boxes::new([512, 512, 512], 8).far_border(&hosts) >= 2 * 512 * 512);
+        assert_eq!(boxes.to_string(), "8 boxes (1 x 2 x 4) of up to 512 x 256 x 128 cells");
     }
 
     #[test]

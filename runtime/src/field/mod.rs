@@ -68,7 +68,7 @@ impl<T, const D: usize> std::fmt::Debug for Field<T, D> {
 }
 
 impl<T: Cell, const D: usize> Field<T, D> {
-    /// A field of zeros, cut so that ranks have equal shares and small borders. If the grid has fewer parts than there are
+    /// A field of zeros, cut so that ranks have equal shares and small borders, those between hosts first. If the grid has fewer parts than there are
     /// ranks, some ranks have none. Each domain of a rank's workers has a part of each box as its home, and touches it first; with one
     /// domain, memory is touched when it is first written. Collective: all ranks ask for the same grid.
     ///
@@ -76,7 +76,7 @@ impl<T: Cell, const D: usize> Field<T, D> {
     /// An agreed abort if a rank has no memory for its part; or the job's abort.
     #[track_caller]
     pub fn new(world: &mut World, grid: Grid<D>) -> Result<Field<T, D>, Abort> {
-        let boxes = Boxes::new(grid.extent(), world.size());
+        let boxes = Boxes::on_hosts(grid.extent(), &world.hosts_of_ranks());
         Field::with_boxes(world, grid, boxes)
     }
 
