@@ -1,6 +1,7 @@
 //! Our part of `stencils.py`: runs one stencil as the peers' programs do, in as many batches of steps as wanted, and prints one
 //! JSON object: `stencil-peer --case heat-2d-f64 --cells 8192 --steps 48 --batches 3 [--threads 2] [--ranks 1] [--form
 //! closure|formula] [--time-block T] [--check FILE]`. Under mpirun each process is a rank.
+//! `--slowest N`: cells along the last axis, if not as many as along the others.
 //!
 //! All programs start from the same cells (exact in f32), with zeros beyond the walls, so that the result is the same but for
 //! rounding. With `--check` the cells after `steps` steps go to a file, as f64, x fastest, and nothing is timed.
@@ -116,10 +117,12 @@ where
     S: Stencil<T, R, 1>,
 {
     let (n, steps, batches) = (args.or("cells", 256u64), args.or("steps", 16u64), args.or("batches", 3usize));
+    let mut extent = [n; D];
+    extent[D - 1] = args.or("slowest", n);
     let body = |world: &mut World| {
         let mut fields = Vec::new();
         for _ in 0..levels {
-            let mut u = Field::<T, D>::new(world, Grid::new([n; D]).halo(R))?;
+            let mut u = Field::<T, D>::new(world, Grid::new(extent).halo(R))?;
             u.fill(start);
             fields.push(u);
         }
@@ -142,7 +145,7 @@ where
         // Whole sweeps only: what is compared is the rate.
         let fused = stepper.fused().unwrap_or(1);
         let steps = steps.next_multiple_of(fused as u64);
-        let cells = (n as f64).powi(D as i32);
+        let cells = extent.iter().product::<u64>() as f64;
         let mut rates = Vec::new();
         for _ in 0..batches {
             world.barrier()?;
