@@ -135,12 +135,11 @@ where
         let mut all: Vec<&mut Field<T, D>> = fields.iter_mut().collect();
         stepper.advance(world, &mut all, steps)?;
         if let Some(path) = args.get::<String>("check") {
-            return Ok(match fields[0].gather(world)? {
-                Some(cells) => {
-                    std::fs::write(path, cells.into_iter().flat_map(|c| c.into().to_le_bytes()).collect::<Vec<u8>>())?
-                }
-                None => (),
-            });
+            if let Some(cells) = fields[0].gather(world)? {
+                let bytes: Vec<u8> = cells.into_iter().flat_map(|cell| cell.into().to_le_bytes()).collect();
+                std::fs::write(path, bytes)?;
+            }
+            return Ok(());
         }
         // Whole sweeps only: what is compared is the rate.
         let fused = stepper.fused().unwrap_or(1);

@@ -157,7 +157,7 @@ class Tools:
                 "--map-by", f"slot:pe={run.threads}", "--bind-to", "core"]
             env["OMPI_MCA_mpi_yield_when_idle"] = "1" if crowded else "0"
             command = ["mpirun", "-n", str(run.ranks), *where, *command]
-        done = subprocess.run(command + common, env=env, cwd=PEERS, capture_output=True, text=True, timeout=900)
+        done = subprocess.run(command + common, env=env, cwd=PEERS, capture_output=True, text=True, timeout=3600)
         if done.returncode != 0:
             raise RuntimeError(f"{run.name()}, {case}, {cells} cells: exit code {done.returncode}\n{done.stdout}{done.stderr}")
         lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
