@@ -1,6 +1,6 @@
 # make test       everything that must hold; installs what is missing on Debian as root, otherwise says what to install
 # make sample     real genomes (GENOMES=) and random cases: SEED=, CASES= or SECONDS=; stopped, those go on where they were
-# make test-long  the sample, and models, sanitizers, other MPIs, a stopped job, 200 mutants, more NUMA machines, NPB class A, readers of outputs
+# make test-long  the sample, and models, sanitizers, other MPIs, a stopped job, 200 mutants, more NUMA machines, NPB class A, simulations in all layouts, readers of outputs
 # make bench      benchmarks
 # make doc        the documentation of all crates, in target/doc
 
@@ -13,7 +13,7 @@ export OMPI_ALLOW_RUN_AS_ROOT = 1
 export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM = 1
 export OMPI_MCA_rmaps_base_oversubscribe = 1
 
-.PHONY: setup test sample test-long models sanitizers other-mpis stopped mutants numa npb readers genomes bench doc
+.PHONY: setup test sample test-long models sanitizers other-mpis stopped mutants numa npb layouts readers genomes bench doc
 
 # Built as a newcomer does, in Rust alone: the commands, and jobs of threads. With both features: all tests of all crates.
 test: setup
@@ -28,7 +28,7 @@ test: setup
 	$(CARGO) test --workspace $(ALL)
 	tests/models
 
-test-long: setup models sanitizers other-mpis stopped mutants numa npb readers sample
+test-long: setup models sanitizers other-mpis stopped mutants numa npb layouts readers sample
 
 sample: setup genomes
 	$(CARGO) build -p physalia-tests $(ALL)
@@ -59,6 +59,10 @@ numa:
 # Class A of the NAS Parallel Benchmarks MG and CG.
 npb:
 	$(CARGO) test -p physalia --test npb_mg --test npb_cg -- --ignored
+
+# Simulations in all ways to compute them, and long ones.
+layouts:
+	$(CARGO) test -p physalia-apps --test simulations -- --ignored
 
 # Outputs, opened by programs of other people.
 readers:

@@ -53,13 +53,33 @@ fn reports_are_as_documented() {
         (heat["field_hash"].clone(), heat["dt"].clone()),
         (example("heat")["field_hash"].clone(), example("heat")["dt"].clone())
     );
-    // 64 cells of 8 bytes in both directions each step, and little else.
+    // 64 cells of 8 bytes in both directions each step, their padding, and little else.
     let sent = heat["sent_bytes"].as_u64().unwrap();
-    assert!((102_400..110_000).contains(&sent), "{sent}");
+    assert!((102_400..=102_400 + 100 * 2 * (192 + 128) + 1000).contains(&sent), "{sent}");
     let random = here.report("heat --cells 20x20 --steps 3 --start random");
     assert!(random["error_max"].is_null() && random["error_bound"].is_null());
     assert_eq!(heat["check"], "right");
     assert_eq!(random["check"], "nothing: of a random start the solution is not known");
+
+    let without = |report: &Value, keys: &[&str]| {
+        let mut report = report.clone();
+        keys.iter().for_each(|key| drop(report.as_object_mut().unwrap().shift_remove(*key).expect(key)));
+        report
+    };
+    same_shape("wave", &here.report("wave --cells 20x20 --steps 3"), &example("heat"));
+    same_shape("advect", &without(&here.report("advect --cells 20x20 --steps 3"), &["sum"]), &example("heat"));
+    let rates = "--feed 0.04 --kill 0.06075 --du 0.1 --dv 0.05 --dt 0.2 --boundary fixed --start one";
+    let gray_scott = here.report(&format!("gray-scott --cells 128x96 --steps 200 {rates}"));
+    same_shape("gray-scott", &gray_scott, &example("gray-scott"));
+    for key in ["sum_u", "sum_v", "field_hash"] {
+        assert_eq!(gray_scott[key], example("gray-scott")[key], "{key}");
+    }
+    let life = here.report("life --cells 100x100 --steps 25");
+    assert_eq!((life["alive"].clone(), life["float"].clone()), (39.into(), "u8".into()));
+    same_shape("life", &without(&life, &["alive"]), &without(&gray_scott, &["sum_u", "sum_v"]));
+    let poisson = here.report("poisson --cells 100x90");
+    same_shape("poisson", &poisson, &example("poisson"));
+    assert_eq!(poisson["field_hash"], example("poisson")["field_hash"]);
 
     let kmers = here.report("kmers count -k 31 --histogram h reads.fq --ranks 2");
     same_shape("kmers", &kmers, &example("kmers count"));
@@ -175,6 +195,16 @@ fn wrong_use_is_2_and_says_why() {
     assert!(here.bad("heat --cells 0x4", 2).contains("at least one cell"));
     assert!(here.bad("heat --cells 1e9x1e9", 2).contains("fewer than 2^48"));
     assert!(here.bad("heat --ranks 0", 2).contains("--ranks"));
+    assert!(here.bad("heat --cells 8x8 --domain 1x2x3", 2).contains("--domain has 3 numbers for 2 axes"));
+    assert!(here.bad("heat --cells 8x8 --boundary x=open", 2).contains("dirichlet, neumann, periodic"));
+    assert!(here.bad("wave --order 5", 2).contains("2, 4, 6 or 8"));
+    assert!(here.bad("wave --cells 9x9 --source 3", 2).contains("a source at [3], of 1 coordinates, on 2 axes"));
+    assert!(here.bad("wave --receivers 3,3", 2).contains("--traces"));
+    assert!(here.bad("advect --cfl 1.5", 2).contains("at most 1 for stability"));
+    assert!(here.bad("gray-scott --dt 9", 2).contains("over the stability limit"));
+    assert!(here.bad("life --cells 5x5 --start acorn", 2).contains("a pattern of 7 x 3 cells does not fit on 5 x 5"));
+    assert!(here.bad("life --cells 5", 2).contains("life has 2 axes, not 1"));
+    assert!(here.bad("poisson --tolerance 2", 2).contains("a tolerance of 2"));
     assert!(here.bad("kmers count -k 64 x", 2).contains("1..=63"));
     assert!(here.bad("kmers count -k 0 x", 2).contains("1..=63"));
     assert!(here.bad("nothing", 2).contains("nothing"));
@@ -191,6 +221,68 @@ fn what_fails_is_1_and_says_where() {
     assert!(missing.starts_with("physalia: rank 0 on "), "{missing}");
     assert!(here.bad("heat --cells 9x9 --steps 1 --picture no/such/p.png", 1).contains("cannot write no/such/p.png"));
     assert!(here.bad("heat --cells 9x9 --steps 1 --json no/such/r.json", 1).contains("cannot write no/such/r.json"));
+}
+
+/// Before memory is taken, and on all ranks alike.
+#[test]
+fn what_does_not_fit_is_refused_with_need_and_budget() {
+    let here = Here::new();
+    for words in ["heat --cells 100000x100000x1000", "poisson --cells 100000x100000x1000 --float f32"] {
+        let why = here.bad(&format!("{words} --ranks 2"), 1);
+        assert!(
+            why.contains("this grid needs ") && why.contains("GiB on this host, where 2 of the job's ranks"),
+            "{why}"
+        );
+    }
+    assert!(here.bad("heat --cells 100000x100000x1000", 1).contains("149011.61 GiB"), "two copies of 8 bytes");
+}
+
+#[test]
+fn what_is_no_number_stops_a_run_where_it_is_found() {
+    let here = Here::new();
+    // Steps that overshoot: v falls below zero, and both run away from each other.
+    let run = "gray-scott --cells 40x40 --steps 1000 --du 0 --dv 0 --feed 0 --kill 9";
+    let why = here.bad(&format!("{run} --check-finite 10"), 1);
+    let step: u64 = why.split("after step ").nth(1).and_then(|rest| rest.split(',').next()?.parse().ok()).expect(&why);
+    assert!(step.is_multiple_of(10) && why.contains(" is ") && why.contains(" at ["), "{why}");
+    let before = step - 10;
+    here.good(&format!("{run} --check-finite 10 --steps {before}"));
+    here.good(run); // nobody has asked
+    here.good("heat --cells 20x20 --steps 7 --check-finite 5");
+}
+
+#[test]
+fn receivers_are_a_table_and_go_on_after_a_checkpoint() {
+    let run = "wave --cells 60x50 --source 30,25 --order 4 --receivers where --traces t.csv";
+    let table = |here: &Here| std::fs::read_to_string(here.path("t.csv")).unwrap();
+    let straight = Here::new();
+    std::fs::write(straight.path("where"), "40,25\n30, 35\n").unwrap();
+    let whole = straight.report(&format!("{run} --steps 60 --ranks 2"));
+    let text = table(&straight);
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!((lines[0], lines.len()), ("step,time,u_40_25,u_30_35", 61));
+    let last: Vec<f64> = lines[60].split(',').map(|n| n.parse().unwrap()).collect();
+    assert!(last[0] == 60.0 && last[2].abs() > 1e-3 && (last[2] / last[3] - 1.0).abs() < 0.5, "{last:?}");
+
+    let here = Here::new();
+    std::fs::write(here.path("where"), "40,25\n30,35\n").unwrap();
+    here.good(&format!("{run} --steps 35 --checkpoint run --ranks 3"));
+    let resumed = here.report(&format!("{run} --steps 60 --resume run"));
+    assert_eq!((resumed["resumed_from"].as_u64(), &resumed["field_hash"]), (Some(35), &whole["field_hash"]));
+    assert!(table(&here) == text);
+    assert!(here.bad(&format!("{run} --steps 9 --receivers nowhere"), 2).contains("neither cells"));
+}
+
+#[test]
+fn patterns_are_read_from_files() {
+    let here = Here::new();
+    std::fs::write(here.path("r.rle"), "#N R-pentomino\nx = 3, y = 3, rule = B3/S23\nb2o$2o$bo!\n").unwrap();
+    let run = "life --cells 200x200 --steps 50";
+    let report = here.report(&format!("{run} --rle r.rle"));
+    assert_eq!((&report["alive"], &report["field_hash"]), (&64.into(), &here.report(run)["field_hash"]));
+    std::fs::write(here.path("bad.rle"), "b2o$2k?").unwrap();
+    assert!(here.bad("life --rle bad.rle", 2).contains("bad.rle, line 1: '?' is no cell"));
+    assert!(here.bad("life --rle r.rle --json r.rle", 2).contains("are the same file"));
 }
 
 /// Without MPI inside, a program that a launcher started as one of several must not run alone.
@@ -222,7 +314,7 @@ fn what_it_tells_of_itself() {
     }
     assert!(here.good("man").contains(".TH physalia"));
     here.good("man --dir .");
-    for page in ["physalia.1", "physalia-heat.1", "physalia-kmers-count.1"] {
+    for page in ["physalia.1", "physalia-heat.1", "physalia-gray-scott.1", "physalia-kmers-count.1"] {
         assert!(here.path(page).exists(), "{page}");
     }
     assert!(here.good("--help").contains("heat"));

@@ -40,6 +40,32 @@ fn heat_has_one_hash() {
 }
 
 #[test]
+fn all_simulations_have_one_hash() {
+    let here = tempfile::tempdir().unwrap();
+    for (number, words) in [
+        "wave --cells 61x43 --order 8 --boundary periodic --steps 20",
+        "wave --cells 19x17x13 --order 4 --boundary absorbing --source 9,9,9 --steps 20 --float f32",
+        "gray-scott --cells 61x31 --steps 40",
+        "life --cells 97x61 --start random --steps 40",
+        "advect --cells 53x31 --steps 40",
+        "heat --cells 1x31 --boundary neumann --steps 40",
+        "heat --cells 23x19 --method implicit --steps 5",
+        "poisson --cells 37x29",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let expected = alone(here.path(), &format!("{words} --json -"));
+        for (ranks, threads, block) in [(2, 2, 3), ([3, 4, 6][number % 3], 1, [1, 8][number % 2])] {
+            let words = format!("{words} --threads {threads} --time-block {block} --json -");
+            let launched = report(&mpirun(here.path(), ranks, &words));
+            assert_eq!(launched["field_hash"], expected["field_hash"], "{words} on {ranks}");
+            assert_eq!(launched["error_max"], expected["error_max"], "{words} on {ranks}");
+        }
+    }
+}
+
+#[test]
 fn kmers_have_one_histogram_and_one_dump() {
     let here = tempfile::tempdir().unwrap();
     std::fs::write(here.path().join("reads.fq"), physalia_apps::demo::reads(4)).unwrap();

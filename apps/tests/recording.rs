@@ -140,7 +140,7 @@ fn what_makes_no_sense_is_refused() {
     here.good(&format!("{RUN} --checkpoint run"));
     let said = here.bad("heat --cells 40x30 --steps 25 --resume run", 1);
     assert!(
-        said.contains("is of another run: heat 40x30 f64, alpha 1.0, dt ") && said.contains("start random 3"),
+        said.contains("is of another run: heat 40x30 f64, domain 1.0x1.0, ") && said.contains("start random 3"),
         "{said}"
     );
     let said = here.bad(&format!("{RUN} --steps 10 --resume run"), 1);

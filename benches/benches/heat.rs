@@ -59,7 +59,7 @@ fn heat(c: &mut Criterion) {
                     threads,
                     n,
                     |world| Ok(heat.start::<f64>(world, Start::Random(1))?),
-                    |world, u| Ok(heat.advance(world, u, STEPS as u64, |_| ())?),
+                    |world, u| heat.advance(world, u, STEPS as u64),
                 )
             });
         });

@@ -21,6 +21,11 @@ impl Progress {
     pub fn set(&self, done: u64) {
         self.0.set_position(done);
     }
+
+    /// What it shows beside the bar, instead of its name.
+    pub fn tell(&self, text: &str) {
+        self.0.set_message(text.to_string());
+    }
 }
 
 impl Drop for Progress {

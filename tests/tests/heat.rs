@@ -1,11 +1,15 @@
 //! The heat equation against a serial program, bit by bit, on every layout.
 
 use physalia::prelude::*;
+use physalia_apps::stencil::engine::Compiled;
 use physalia_apps::stencil::exact::{Check, Verdict};
-use physalia_apps::stencil::heat::{Heat, Real, Start};
+use physalia_apps::stencil::heat::{Heat, Start};
 use physalia_tests::oracle::heat::{parallel, same_bits};
 
-fn against_serial<const D: usize>(cells: [u64; D], ranks: &[u32], threads: &[usize]) {
+fn against_serial<const D: usize>(cells: [u64; D], ranks: &[u32], threads: &[usize])
+where
+    f64: Compiled<D>,
+{
     let layouts: Vec<_> = ranks.iter().flat_map(|&r| threads.iter().map(move |&t| (r, t))).collect();
     same_bits(cells, 7, 12, &layouts);
 }
@@ -68,10 +72,10 @@ fn a_last_bit_changes_the_hash() {
 }
 
 /// The check of a field that `program` has advanced, held against the solution of `heat`.
-fn check<T: Real, const D: usize>(program: &Heat<D>, heat: &Heat<D>, steps: u64) -> Check {
+fn check<T: Compiled<D>, const D: usize>(program: &Heat<D>, heat: &Heat<D>, steps: u64) -> Check {
     let job = Launch::from_env().ranks(3).threads(2).run(|world| {
         let mut u = heat.start::<T>(world, Start::Sines)?;
-        program.advance(world, &mut u, steps, |_| ())?;
+        program.advance(world, &mut u, steps)?;
         Ok(heat.check(world, &u, steps)?)
     });
     job.unwrap()[0]
@@ -79,7 +83,7 @@ fn check<T: Real, const D: usize>(program: &Heat<D>, heat: &Heat<D>, steps: u64)
 
 #[test]
 fn the_error_is_a_few_roundings() {
-    fn error<T: Real, const D: usize>(cells: [u64; D], steps: u64) -> f64 {
+    fn error<T: Compiled<D>, const D: usize>(cells: [u64; D], steps: u64) -> f64 {
         let heat = Heat::new(cells, 0.7, None).unwrap();
         let check = check::<T, D>(&heat, &heat, steps);
         assert_eq!(check.verdict(), Verdict::Right, "{cells:?}: {check:?}");
@@ -97,7 +101,7 @@ fn a_cell_that_is_off_is_seen() {
     let job = Launch::from_env().ranks(3).threads(2).run(|world| {
         let heat = Heat::new([60, 50], 1.0, None)?;
         let mut u = heat.start::<f64>(world, Start::Sines)?;
-        heat.advance(world, &mut u, 100, |_| ())?;
+        heat.advance(world, &mut u, 100)?;
         if let Some(old) = u.get([30, 25]) {
             u.set([30, 25], old + 1e-12);
         }
@@ -110,7 +114,7 @@ fn a_cell_that_is_off_is_seen() {
 /// However little is left, a program whose coefficient is wrong in the ninth digit is found out, and the right one is not.
 #[test]
 fn a_decayed_field_is_checked_as_sharply() {
-    fn found<T: Real, const D: usize>(cells: [u64; D], wrong: f64, all_steps: &[u64]) {
+    fn found<T: Compiled<D>, const D: usize>(cells: [u64; D], wrong: f64, all_steps: &[u64]) {
         let heat = Heat::new(cells, 1.0, None).unwrap();
         let other = Heat::new(cells, 1.0 + wrong, Some(heat.dt())).unwrap();
         for &steps in all_steps {
@@ -130,7 +134,7 @@ fn a_decayed_field_is_checked_as_sharply() {
 
 #[test]
 fn right_programs_pass_at_the_limit_and_where_nothing_is_left() {
-    fn seen<T: Real, const D: usize>(cells: [u64; D], part: f64, steps: u64) -> Verdict {
+    fn seen<T: Compiled<D>, const D: usize>(cells: [u64; D], part: f64, steps: u64) -> Verdict {
         let limit = 1.0 / (2.0 * cells.iter().map(|&n| (n as f64 + 1.0).powi(2)).sum::<f64>());
         let heat = Heat::new(cells, 1.0, Some(part * limit)).unwrap();
         let check = check::<T, D>(&heat, &heat, steps);

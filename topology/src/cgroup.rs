@@ -1,4 +1,4 @@
-//! What Linux's cgroups, of both versions, grant this process: processors and their time.
+//! What Linux's cgroups, of both versions, grant this process: processors, their time, and memory.
 
 use crate::CpuSet;
 use std::fs;
@@ -14,6 +14,24 @@ pub(crate) fn cpus(root: &Path) -> Option<CpuSet> {
 /// How many processors' time the cgroup and its parents grant: the least of their limits.
 pub(crate) fn quota(root: &Path) -> Option<f64> {
     limit(root).map(|(quota, _)| quota)
+}
+
+/// Bytes of memory that the cgroup and its parents still grant: the least of their limits less what is used, where files that
+/// are only cached do not count.
+pub(crate) fn memory_left(root: &Path) -> Option<u64> {
+    let left = |group: &Path, limit: &str, used: &str, cached: &str| {
+        let number = |name: &str| fs::read_to_string(group.join(name)).ok()?.trim().parse::<u64>().ok();
+        let stat = fs::read_to_string(group.join("memory.stat")).unwrap_or_default();
+        let cached = stat.lines().find_map(|line| line.strip_prefix(cached)?.trim().parse::<u64>().ok()).unwrap_or(0);
+        Some(number(limit)?.saturating_sub(number(used)?.saturating_sub(cached))) // `max`: no limit
+    };
+    let v2 =
+        own_groups(root, "").into_iter().filter_map(|g| left(&g, "memory.max", "memory.current", "inactive_file "));
+    let v1 = own_groups(root, "memory");
+    let v1 = v1
+        .into_iter()
+        .filter_map(|g| left(&g, "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file "));
+    v2.chain(v1).min()
 }
 
 /// Which group sets the quota, in words that are the same for all processes that share it, if one does.
@@ -75,6 +93,26 @@ fn own_groups(root: &Path, controller: &str) -> Vec<PathBuf> {
 mod tests {
     use super::*;
     use crate::sysfs::tests::tree;
+
+    #[test]
+    fn memory_of_both_kinds_of_cgroup() {
+        let v2 = tree(&[
+            ("proc/self/cgroup", "0::/job/step\n"),
+            ("sys/fs/cgroup/job/memory.max", "5000\n"),
+            ("sys/fs/cgroup/job/memory.current", "3000\n"),
+            ("sys/fs/cgroup/job/memory.stat", "anon 1\ninactive_file 500\n"),
+            ("sys/fs/cgroup/job/step/memory.max", "max\n"),
+            ("sys/fs/cgroup/job/step/memory.current", "10\n"),
+        ]);
+        assert_eq!(memory_left(v2.path()), Some(2500));
+        let v1 = tree(&[
+            ("proc/self/cgroup", "5:memory:/a\n"),
+            ("sys/fs/cgroup/memory/a/memory.limit_in_bytes", "900\n"),
+            ("sys/fs/cgroup/memory/a/memory.usage_in_bytes", "1000\n"),
+            ("sys/fs/cgroup/memory/a/memory.stat", "total_inactive_file 50\n"),
+        ]);
+        assert_eq!((memory_left(v1.path()), memory_left(tree(&[]).path())), (Some(0), None));
+    }
 
     #[test]
     fn quotas_of_both_kinds_of_cgroup() {

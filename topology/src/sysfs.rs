@@ -131,6 +131,21 @@ fn cores(root: &Path, online: &CpuSet) -> Vec<Core> {
     cores
 }
 
+/// Bytes of memory that this process may still take without pushing others out: what the machine has free or can free at once,
+/// or what its cgroup grants, if that is less; `None` where the system does not tell.
+pub fn memory_left() -> Option<u64> {
+    memory_left_below(Path::new("/"))
+}
+
+fn memory_left_below(root: &Path) -> Option<u64> {
+    let text = fs::read_to_string(root.join("proc/meminfo")).unwrap_or_default();
+    let free = text
+        .lines()
+        .find_map(|line| line.strip_prefix("MemAvailable:")?.trim().strip_suffix("kB")?.trim().parse().ok());
+    let free = free.and_then(|kib: u64| kib.checked_mul(1 << 10));
+    free.into_iter().chain(cgroup::memory_left(root)).min()
+}
+
 /// Bytes of the data cache of a level (1 to 3) of this machine's first processor, if the system tells.
 pub fn cache_bytes(level: u32) -> Option<usize> {
     cache_bytes_below(Path::new("/"), level)
@@ -237,6 +252,16 @@ pub(crate) mod tests {
         let dir = tree(&files);
         let bytes = |level| cache_bytes_below(dir.path(), level);
         assert_eq!((bytes(1), bytes(2), bytes(3)), (Some(48 << 10), Some(2 << 20), None));
+    }
+
+    #[test]
+    fn memory_that_is_left() {
+        let free = ("proc/meminfo", "MemTotal:  9 kB\nMemAvailable:     4 kB\n");
+        let group = [("proc/self/cgroup", "0::/a\n"), ("sys/fs/cgroup/a/memory.current", "0\n")];
+        let left =
+            |limit| memory_left_below(tree(&[free, group[0], group[1], ("sys/fs/cgroup/a/memory.max", limit)]).path());
+        assert_eq!((left("max\n"), left("100\n"), left("99999\n")), (Some(4096), Some(100), Some(4096)));
+        assert_eq!(memory_left_below(tree(&[]).path()), None);
     }
 
     #[test]

@@ -1,64 +1,86 @@
-//! The heat equation u_t = α Δu on the unit box, zero at its boundary, by explicit Euler and second-order differences.
+//! The heat equation u_t = α Δu on a box, by second-order differences: explicit Euler, the classical Runge–Kutta method, or
+//! backward Euler.
 //!
-//! An axis has n interior points at (i + 1) h, h = 1 / (n + 1). The step is stable up to Δt = 1 / (2 α Σ 1 / hₐ²). From a
-//! product of sines the solution is known: [`exact`](super::exact) has it.
+//! With zero at its boundary an axis has n interior points at (i + 1) h, h = L / (n + 1); else, and for backward Euler, n cells of
+//! width L / n. Euler's step is stable up to Δt = 1 / (2 α Σ 1 / hₐ²), Runge and Kutta's up to 1.39 times that, backward Euler's
+//! always. From a product of the longest waves that fit the solution is known: [`exact`](super::exact) has it.
 
-use super::exact::product;
+use super::axis::{Edge, by_x, index, product, sizes};
+use super::engine::{Compiled, Engine, How, Simulation, Steps, Verified, by_lines};
 use crate::output::Geometry;
-use physalia::field::Cell;
 use physalia::prelude::*;
+use physalia::solve::{Coefficient, Elliptic, ImplicitHeat, RungeKutta, Wall};
+use physalia::stencil::{Near, Value};
 use std::fmt;
-use std::ops::{Add, Mul, Sub};
 
-/// Numbers that the equation can be solved in.
-pub trait Real: Cell + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> {
-    /// The distance from 1 to the next number.
-    const EPSILON: f64;
-    /// The least positive number of full precision.
-    const LEAST: f64;
-    /// The nearest number.
-    fn from_f64(x: f64) -> Self;
-}
+pub use super::engine::Real;
 
-impl Real for f32 {
-    const EPSILON: f64 = f32::EPSILON as f64;
-    const LEAST: f64 = f32::MIN_POSITIVE as f64;
-    fn from_f64(x: f64) -> f32 {
-        x as f32
+/// A step of Euler: α Δt / h² of each axis.
+#[derive(Clone, Copy, Debug)]
+pub struct Euler<T, const D: usize>([T; D]);
+
+impl<T: Real, const D: usize> Euler<T, D> {
+    #[inline(always)]
+    fn formula<V: Value<T>, P: Near<V>>(&self, p: P) -> [V; 1] {
+        let here = p.at(0, 0, 0);
+        let x = bend(p.at(-1, 0, 0), here, p.at(1, 0, 0)) * self.0[0];
+        if D == 1 {
+            return [here + x];
+        }
+        let y = bend(p.at(0, -1, 0), here, p.at(0, 1, 0)) * self.0[D.min(2) - 1];
+        if D == 2 {
+            return [here + (x + y)];
+        }
+        let z = bend(p.at(0, 0, -1), here, p.at(0, 0, 1)) * self.0[D - 1];
+        [here + (x + y + z)]
     }
 }
+by_lines!({T: Real, const D: usize} Euler<T, D>: T, 1, 1, 1);
 
-impl Real for f64 {
-    const EPSILON: f64 = f64::EPSILON;
-    const LEAST: f64 = f64::MIN_POSITIVE;
-    fn from_f64(x: f64) -> f64 {
-        x
-    }
+/// The second difference.
+#[inline(always)]
+fn bend<T, V: Value<T>>(left: V, here: V, right: V) -> V {
+    (left - here) + (right - here)
 }
 
 /// What the field is at the start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
-    /// A product of sines; the solution is known.
+    /// A product of the longest waves that fit the axes; the solution is known.
     Sines,
     /// Even random numbers in [0, 1), by this seed and the global index of the cell.
     Random(u64),
 }
 
-/// A simulation: cells along each axis, diffusivity, and time step.
+/// How a step is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// Explicit Euler, of order 1 in time.
+    Euler,
+    /// The classical method of Runge and Kutta, of order 4.
+    RungeKutta,
+    /// Backward Euler, of order 1, by multigrid.
+    Implicit,
+}
+
+/// A simulation: cells along each axis, lengths and ends of the box, diffusivity, and time step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Heat<const D: usize> {
-    cells: [u64; D],
+    pub(super) cells: [u64; D],
+    pub(super) lengths: [f64; D],
+    pub(super) edges: [Edge; D],
+    pub(super) method: Method,
     alpha: f64,
     dt: f64,
+    start: Start,
 }
 
 /// Parameters for which there is no simulation.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum BadHeat {
-    /// Too few or too many cells.
-    Cells(Vec<u64>),
+    /// Too few or too many cells, or lengths that are none.
+    Sizes(String),
     /// A diffusivity that is not a positive number.
     Alpha(f64),
     /// A diffusivity so large or small that the stability limit of the time step is no number of full precision.
@@ -82,9 +104,7 @@ pub enum BadHeat {
 impl fmt::Display for BadHeat {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self {
-            BadHeat::Cells(cells) => {
-                write!(f, "{cells:?} cells: each axis needs at least one, and all together fewer than 2^48")
-            }
+            BadHeat::Sizes(why) => f.write_str(why),
             BadHeat::Alpha(alpha) => write!(f, "a diffusivity of {alpha}: a positive number is wanted"),
             BadHeat::ExtremeAlpha { alpha, limit } => {
                 let (size, end) = if *limit < 1.0 { ("large", "small") } else { ("small", "large") };
@@ -105,30 +125,57 @@ impl fmt::Display for BadHeat {
 impl std::error::Error for BadHeat {}
 
 impl<const D: usize> Heat<D> {
-    /// A simulation. Without `dt` the step is 0.8 of the limit.
+    /// A simulation on the unit box, zero at its boundary, by Euler. Without `dt` the step is 0.8 of the limit.
     ///
     /// # Errors
     /// If the parameters make no simulation, or an unstable one.
     pub fn new(cells: [u64; D], alpha: f64, dt: Option<f64>) -> Result<Heat<D>, BadHeat> {
-        let all = cells.iter().try_fold(1u64, |product, &n| product.checked_mul(n));
-        if cells.contains(&0) || all.is_none_or(|n| n >= 1 << 48) {
-            return Err(BadHeat::Cells(cells.into()));
-        }
+        Heat::on(cells, [1.0; D], [Edge::Zero; D], Method::Euler, alpha, dt)
+    }
+
+    /// A simulation. Without `dt` the step is 0.8 of Euler's limit; of backward Euler, ten times as long.
+    ///
+    /// # Errors
+    /// As [`Heat::new`].
+    pub fn on(
+        cells: [u64; D],
+        lengths: [f64; D],
+        edges: [Edge; D],
+        method: Method,
+        alpha: f64,
+        dt: Option<f64>,
+    ) -> Result<Heat<D>, BadHeat> {
+        sizes(cells, lengths).map_err(BadHeat::Sizes)?;
         if !(alpha.is_finite() && alpha > 0.0) {
             return Err(BadHeat::Alpha(alpha));
         }
-        let limit = 1.0 / (2.0 * alpha * cells.iter().map(|&n| points(n).powi(2)).sum::<f64>());
-        if !(limit.is_normal() && (0.8 * limit).is_normal()) {
-            return Err(BadHeat::ExtremeAlpha { alpha, limit });
+        // The solver's walls are at the cells' faces.
+        let at_face = |edge| if method == Method::Implicit && edge == Edge::Zero { Edge::ZeroAtFace } else { edge };
+        let edges = edges.map(at_face);
+        let squares = (0..D).map(|a| edges[a].per_length(cells[a], lengths[a]).powi(2));
+        let euler = 1.0 / (2.0 * alpha * squares.sum::<f64>());
+        if !(euler.is_normal() && (0.8 * euler).is_normal()) {
+            return Err(BadHeat::ExtremeAlpha { alpha, limit: euler });
         }
-        let dt = dt.unwrap_or(0.8 * limit);
+        let (usual, limit) = match method {
+            Method::Euler => (0.8 * euler, euler),
+            Method::RungeKutta => (0.8 * euler, 1.39 * euler),
+            Method::Implicit => (8.0 * euler, f64::MAX),
+        };
+        let dt = dt.unwrap_or(usual);
         if !(dt.is_finite() && dt > 0.0) {
             return Err(BadHeat::Dt(dt));
         }
         if dt > limit {
             return Err(BadHeat::Unstable { dt, limit });
         }
-        Ok(Heat { cells, alpha, dt })
+        Ok(Heat { cells, lengths, edges, method, alpha, dt, start: Start::Sines })
+    }
+
+    /// With this start, where it is a [`Simulation`].
+    pub fn from(mut self, start: Start) -> Heat<D> {
+        self.start = start;
+        self
     }
 
     /// The time step.
@@ -141,21 +188,9 @@ impl<const D: usize> Heat<D> {
         self.cells
     }
 
-    /// The cells of the whole grid, on whichever ranks.
-    pub fn all_cells(&self) -> u64 {
-        self.cells.iter().product()
-    }
-
-    /// Where cells lie: a point is in the middle of its cell.
-    pub fn geometry(&self) -> Geometry {
-        let h: [f64; 3] = std::array::from_fn(|a| self.cells.get(a).map_or(1.0, |&n| 1.0 / points(n)));
-        let axis = |a| a < D;
-        Geometry { origin: std::array::from_fn(|a| if axis(a) { 0.5 * h[a] } else { 0.0 }), spacing: h }
-    }
-
     /// α Δt / h² of each axis.
     pub(super) fn ratios(&self) -> [f64; D] {
-        self.cells.map(|n| self.alpha * self.dt * points(n).powi(2))
+        std::array::from_fn(|a| self.alpha * self.dt * self.edges[a].per_length(self.cells[a], self.lengths[a]).powi(2))
     }
 
     /// The field at the start. Collective.
@@ -163,92 +198,144 @@ impl<const D: usize> Heat<D> {
     /// # Errors
     /// As [`Field::new`].
     #[track_caller]
-    pub fn start<T: Real>(&self, world: &mut World, start: Start) -> Result<Field<T, D>, Abort> {
-        let mut u = Field::new(world, Grid::new(self.cells))?;
-        match start {
-            Start::Sines => {
-                let sines = self.sines();
-                u.fill(|at| T::from_f64(product(&sines, at)));
-            }
-            Start::Random(seed) => {
-                let (random, cells) = (Random::new(seed), self.cells);
-                u.fill(|at| T::from_f64(random.unit((0..D).rev().fold(0, |index, a| index * cells[a] + at[a]))));
-            }
-        }
+    pub fn start<T: Compiled<D>>(&self, world: &mut World, start: Start) -> Result<Field<T, D>, Abort> {
+        let mut u = [Field::new(world, How::default().grid::<T, D>(self))?];
+        self.from(start).fill(&mut u);
+        let [u] = u;
         Ok(u)
     }
 
-    /// Goes `steps` steps on, in place. While halos travel, what needs none is computed. Collective; each step one message to
-    /// each neighbouring rank. `done` is called after each step with the number of steps done.
+    /// Goes `steps` steps on, in place. Collective; see [`Stepper::advance`](physalia::stencil::Stepper::advance).
     ///
     /// # Errors
-    /// The job's abort.
-    #[track_caller]
-    pub fn advance<T: Real>(
-        &self,
-        world: &mut World,
-        u: &mut Field<T, D>,
-        steps: u64,
-        mut done: impl FnMut(u64),
-    ) -> Result<(), Abort> {
-        let mut plan = HaloPlan::new(world, u)?;
-        let mut next = u.like();
-        let r = self.ratios().map(T::from_f64);
-        for step in 1..=steps {
-            let flight = plan.start(world, u)?;
-            sweep(u, &mut next, Part::Interior, |rows, out| euler(&r, &rows, out));
-            flight.finish(u)?;
-            sweep(u, &mut next, Part::Edge, |rows, out| euler(&r, &rows, out));
-            std::mem::swap(u, &mut next);
-            done(step);
-        }
-        Ok(())
+    /// As that, or as the solver of backward Euler.
+    pub fn advance<T: Compiled<D>>(&self, world: &mut World, u: &mut Field<T, D>, steps: u64) -> Outcome<()> {
+        let mut fields = [u.like()];
+        std::mem::swap(&mut fields[0], u);
+        let mut engine = self.engine(world, &fields, &How::default(), 0)?;
+        let went = engine.advance(world, &mut fields, steps);
+        std::mem::swap(&mut fields[0], u);
+        went
     }
 }
 
-/// 1 / h.
-pub(super) fn points(n: u64) -> f64 {
-    n as f64 + 1.0
-}
+impl<T: Compiled<D>, const D: usize> Simulation<T, D> for Heat<D> {
+    fn what(&self) -> String {
+        let (cells, domain, float) = (by_x(&self.cells), by_x(&self.lengths), std::any::type_name::<T>());
+        let start = match self.start {
+            Start::Sines => "sines".into(),
+            Start::Random(seed) => format!("random {seed}"),
+        };
+        let (edges, method) = (self.edges, self.method);
+        format!(
+            "heat {cells} {float}, domain {domain}, boundary {edges:?}, alpha {:?}, dt {:?}, {method:?}, start {start}",
+            self.alpha, self.dt
+        )
+    }
 
-/// One step of one row. Slices of one length let the compiler drop the bounds checks and use vectors; the order of
-/// operations on a cell is fixed, so the bits do not depend on either.
-#[inline]
-fn euler<T: Real, const D: usize>(r: &[T; D], rows: &Rows<'_, T>, out: &mut [T]) {
-    let n = out.len();
-    let here = &rows.at(0, 0)[..n + 2];
-    let (west, here, east) = (&here[..n], &here[1..n + 1], &here[2..]);
-    let inner = |dy, dz| &rows.at(dy, dz)[1..n + 1];
-    match D {
-        1 => {
-            for i in 0..n {
-                out[i] = here[i] + r[0] * bend(west[i], here[i], east[i]);
+    fn cells(&self) -> [u64; D] {
+        self.cells
+    }
+
+    fn dt(&self) -> f64 {
+        self.dt
+    }
+
+    fn geometry(&self) -> Geometry {
+        super::geometry(self.cells, self.lengths, self.edges)
+    }
+
+    fn is_periodic(&self) -> bool {
+        self.edges[0] == Edge::Periodic
+    }
+
+    fn names(&self) -> &'static [&'static str] {
+        &["u"]
+    }
+
+    fn arrays(&self) -> usize {
+        match self.method {
+            Method::Euler => 2,
+            Method::RungeKutta => 5,
+            Method::Implicit => 9,
+        }
+    }
+
+    fn fill(&self, fields: &mut [Field<T, D>]) {
+        match self.start {
+            Start::Sines => {
+                let waves = self.waves();
+                fields[0].fill(|at| T::from_f64(product(&waves, at)));
+            }
+            Start::Random(seed) => {
+                let random = Random::new(seed);
+                fields[0].fill(|at| T::from_f64(random.unit(index(self.cells, at))));
             }
         }
-        2 => {
-            let (south, north) = (inner(-1, 0), inner(1, 0));
-            for i in 0..n {
-                let x = r[0] * bend(west[i], here[i], east[i]);
-                let y = r[1] * bend(south[i], here[i], north[i]);
-                out[i] = here[i] + (x + y);
+    }
+
+    fn engine(&self, world: &mut World, fields: &[Field<T, D>], how: &How, step: u64) -> Outcome<Engine<T, D>> {
+        let euler = |how: &How| T::euler(Euler(self.ratios().map(T::from_f64)), Edge::walls(self.edges, 1), how, step);
+        Ok(match self.method {
+            Method::Euler => euler(how),
+            Method::RungeKutta => {
+                let one_at_a_time = How { time_block: Some(1), ..how.clone() };
+                let state = [fields[0].like()];
+                Box::new(Stages { rungs: RungeKutta::new(&state), state, euler: euler(&one_at_a_time) })
             }
-        }
-        _ => {
-            let (south, north, below, above) = (inner(-1, 0), inner(1, 0), inner(0, -1), inner(0, 1));
-            for i in 0..n {
-                let x = r[0] * bend(west[i], here[i], east[i]);
-                let y = r[1] * bend(south[i], here[i], north[i]);
-                let z = r[2] * bend(below[i], here[i], above[i]);
-                out[i] = here[i] + (x + y + z);
+            Method::Implicit => {
+                let wall = |edge| match edge {
+                    Edge::Zero | Edge::ZeroAtFace => Wall::Dirichlet,
+                    Edge::Mirror => Wall::Neumann,
+                    Edge::Periodic => Wall::Periodic,
+                };
+                let problem = Elliptic::new(self.lengths).walls(self.edges.map(|edge| [wall(edge); 2]));
+                let alpha = Coefficient::Constant(self.alpha);
+                Box::new(Solver(ImplicitHeat::backward_euler(world, &fields[0], &problem, alpha, self.dt)?))
             }
+        })
+    }
+
+    fn check(&self, world: &mut World, fields: &[Field<T, D>], steps: u64) -> Result<Verified, Abort> {
+        match self.start {
+            Start::Sines => Ok(Verified::By(Heat::check(self, world, &fields[0], steps)?)),
+            Start::Random(_) => Ok(Verified::Not("of a random start the solution is not known")),
         }
     }
 }
 
-/// The second difference.
-#[inline(always)]
-fn bend<T: Real>(left: T, here: T, right: T) -> T {
-    (left - here) + (right - here)
+/// Steps of Runge and Kutta, whose unit of time is Δt: the rate of change is what a step of Euler adds.
+struct Stages<T: Compiled<D>, const D: usize> {
+    rungs: RungeKutta<T, D, 1>,
+    state: [Field<T, D>; 1],
+    euler: Engine<T, D>,
+}
+
+impl<T: Compiled<D>, const D: usize> Steps<T, D> for Stages<T, D> {
+    fn advance(&mut self, world: &mut World, fields: &mut [Field<T, D>], steps: u64) -> Outcome<()> {
+        let Stages { rungs, state, euler } = self;
+        std::mem::swap(&mut state[0], &mut fields[0]);
+        let step = |_| {
+            rungs.step(world, state, 0.0, 1.0, |world, _, u, du| {
+                du[0].assign(&u[0]);
+                euler.advance(world, du, 1)?;
+                du[0].axpy(T::from_f64(-1.0), &u[0]);
+                Ok(())
+            })
+        };
+        let went = (0..steps).try_for_each(step);
+        std::mem::swap(&mut state[0], &mut fields[0]);
+        went
+    }
+}
+
+/// Steps of backward Euler.
+struct Solver<T: Compiled<D>, const D: usize>(ImplicitHeat<T, D>);
+
+impl<T: Compiled<D>, const D: usize> Steps<T, D> for Solver<T, D> {
+    fn advance(&mut self, world: &mut World, fields: &mut [Field<T, D>], steps: u64) -> Outcome<()> {
+        (0..steps).try_for_each(|_| self.0.step(world, &mut fields[0], None).map(drop))
+    }
 }
 
 #[cfg(test)]
@@ -257,7 +344,7 @@ mod tests {
 
     #[test]
     fn bad_parameters_are_named() {
-        assert_eq!(Heat::new([0, 4], 1.0, None), Err(BadHeat::Cells(vec![0, 4])));
+        assert!(matches!(Heat::new([0, 4], 1.0, None), Err(BadHeat::Sizes(_))));
         assert!(Heat::new([1 << 40, 1 << 40], 1.0, None).is_err());
         assert!(matches!(Heat::new([4], f64::NAN, None), Err(BadHeat::Alpha(_))));
         assert!(matches!(Heat::new([4], -1.0, None), Err(BadHeat::Alpha(_))));
@@ -265,6 +352,12 @@ mod tests {
         let why = Heat::new([3, 3], 1.0, Some(1.0)).unwrap_err();
         assert!(why.to_string().contains("stability limit 1.5625e-2"), "{why}");
         assert!(Heat::new([3, 3], 1.0, Some(0.015625)).is_ok());
+        let on = |lengths, method, dt| Heat::on([3, 3], lengths, [Edge::Mirror; 2], method, 1.0, dt);
+        assert!(on([1.0, -2.0], Method::Euler, None).unwrap_err().to_string().contains("a domain -2 long"));
+        assert!(
+            on([1.0; 2], Method::RungeKutta, Some(0.038)).is_ok() && on([1.0; 2], Method::Euler, Some(0.038)).is_err()
+        );
+        assert!(on([1.0; 2], Method::Implicit, Some(100.0)).is_ok());
     }
 
     #[test]

@@ -19,7 +19,7 @@
 //! hₐ² (0.93 in the limit of 1 axis, 0.91 of 2, 0.90 of 3) wherever an axis has three cells or more, and at 1.47 on a single cell;
 //! the bound is 1.5, and the same as above for the residual and rounding.
 
-use super::heat::Real;
+use super::engine::Real;
 use physalia::prelude::*;
 use physalia::solve::{Coefficient, Elliptic, Multigrid, Number, Report, Tolerance};
 use std::f64::consts::PI;

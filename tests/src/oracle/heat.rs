@@ -1,6 +1,7 @@
 //! The heat equation as a textbook has it, and the real one held against it.
 
 use physalia::prelude::*;
+use physalia_apps::stencil::engine::Compiled;
 use physalia_apps::stencil::heat::{Heat, Start};
 
 /// One step as a textbook has it: every cell, its six neighbours or the boundary's zero.
@@ -34,16 +35,13 @@ pub fn serial(cells: [u64; 3], axes: usize, dt: f64, steps: u64, start: impl Fn(
 ///
 /// # Panics
 /// If the job fails, or its ranks disagree.
-pub fn parallel<const D: usize>(
-    ranks: u32,
-    threads: usize,
-    heat: &Heat<D>,
-    start: Start,
-    steps: u64,
-) -> (Vec<f64>, u64) {
+pub fn parallel<const D: usize>(ranks: u32, threads: usize, heat: &Heat<D>, start: Start, steps: u64) -> (Vec<f64>, u64)
+where
+    f64: Compiled<D>,
+{
     let job = Launch::from_env().ranks(ranks).threads(threads).run(|world| {
         let mut u = heat.start::<f64>(world, start)?;
-        heat.advance(world, &mut u, steps, |_| ())?;
+        heat.advance(world, &mut u, steps)?;
         let hash = u.hash(world)?;
         Ok((u.gather(world)?, hash))
     });
@@ -57,7 +55,10 @@ pub fn parallel<const D: usize>(
 ///
 /// # Panics
 /// If one does not.
-pub fn same_bits<const D: usize>(cells: [u64; D], seed: u64, steps: u64, layouts: &[(u32, usize)]) {
+pub fn same_bits<const D: usize>(cells: [u64; D], seed: u64, steps: u64, layouts: &[(u32, usize)])
+where
+    f64: Compiled<D>,
+{
     let heat = Heat::new(cells, 1.0, None).expect("a simulation");
     let random = Random::new(seed);
     let full: [u64; 3] = std::array::from_fn(|a| cells.get(a).copied().unwrap_or(1));

@@ -1,8 +1,9 @@
 //! The command line: what may be asked, and in which words.
 
+use crate::sims::{Advect, GrayScott, Heat, Life, Poisson, Wave};
 use clap::builder::TypedValueParser;
 use clap::builder::styling::{AnsiColor, Styles};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use physalia_apps::output::npy::Plane;
 use physalia_apps::output::{Geometry, Wishes, known};
@@ -27,8 +28,18 @@ const STYLES: Styles =
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Solve the heat equation on the unit box, zero at its boundary
+    /// Solve the heat equation on a box
     Heat(Box<Heat>),
+    /// Solve the wave equation on a box
+    Wave(Box<Wave>),
+    /// Let two substances react and diffuse, as Gray and Scott have it
+    GrayScott(Box<GrayScott>),
+    /// Play Conway's Game of Life
+    Life(Box<Life>),
+    /// Carry a field along with a constant velocity
+    Advect(Box<Advect>),
+    /// Solve Poisson's equation on the unit box, zero at its boundary
+    Poisson(Box<Poisson>),
     /// Count the k-mers of sequences
     #[command(subcommand)]
     Kmers(Kmers),
@@ -64,41 +75,6 @@ pub struct Job {
     /// Write a report as one JSON object; - is standard output
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
-}
-
-/// `physalia heat`
-#[derive(Args, Debug)]
-pub struct Heat {
-    /// Interior cells along each axis, x first: X, XxY or XxYxZ
-    #[arg(long, default_value = "2048x2048", value_parser = cells)]
-    pub cells: Cells,
-    /// Time steps
-    #[arg(long, default_value = "500", value_parser = count)]
-    pub steps: u64,
-    /// Numbers to compute with
-    #[arg(long, value_enum, default_value_t = Float::F64)]
-    pub float: Float,
-    /// The field at the start: a product of sines, of which the solution is known, or random numbers
-    #[arg(long, value_enum, default_value_t = Start::Sines)]
-    pub start: Start,
-    /// Seed of the random start
-    #[arg(long, default_value_t = 0)]
-    pub seed: u64,
-    /// Diffusivity
-    #[arg(long, default_value_t = 1.0, allow_negative_numbers = true)]
-    pub alpha: f64,
-    /// Time step [default: 0.8 of the stability limit]
-    #[arg(long, allow_negative_numbers = true)]
-    pub dt: Option<f64>,
-    /// Write a PNG of the field at the end; - is standard output
-    #[arg(long, value_name = "FILE")]
-    pub picture: Option<PathBuf>,
-    /// What is written while it runs.
-    #[command(flatten)]
-    pub record: Record,
-    /// How the job is laid out.
-    #[command(flatten)]
-    pub job: Job,
 }
 
 /// What a simulation writes while it runs, and from where it goes on.
@@ -169,28 +145,6 @@ impl Record {
         }
         self.slice.iter().try_for_each(|(plane, _)| plane.check(cells))
     }
-}
-
-/// Cells along each axis.
-#[derive(Clone, Debug)]
-pub struct Cells(pub Vec<u64>);
-
-/// Numbers to compute with.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum Float {
-    /// 32 bits
-    F32,
-    /// 64 bits
-    F64,
-}
-
-/// The field at the start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Start {
-    /// A product of sines
-    Sines,
-    /// Even random numbers in [0, 1)
-    Random,
 }
 
 /// `physalia kmers`
@@ -307,17 +261,8 @@ fn size(range: RangeInclusive<i64>) -> impl TypedValueParser<Value = usize> {
     clap::value_parser!(u32).range(range).map(|n| n as usize)
 }
 
-fn cells(text: &str) -> Result<Cells, String> {
-    let cells: Vec<u64> = text.split(['x', 'X', '×']).map(count).collect::<Result<_, _>>()?;
-    match cells.len() {
-        1..=3 if !cells.contains(&0) => Ok(Cells(cells)),
-        1..=3 => Err("each axis needs at least one cell".into()),
-        n => Err(format!("{n} axes: 1 to 3 are supported")),
-    }
-}
-
 /// A file whose ending says how fields are written.
-fn output(text: &str) -> Result<PathBuf, String> {
+pub fn output(text: &str) -> Result<PathBuf, String> {
     known(Path::new(text)).map(|()| text.into())
 }
 
@@ -336,12 +281,12 @@ fn scale(text: &str) -> Result<(f64, f64), String> {
 }
 
 /// A number of steps.
-fn positive(text: &str) -> Result<u64, String> {
+pub fn positive(text: &str) -> Result<u64, String> {
     count(text).and_then(|n| if n == 0 { Err("at least 1".into()) } else { Ok(n) })
 }
 
 /// A whole number; also as `1e6` or `1_000_000`.
-fn count(text: &str) -> Result<u64, String> {
+pub fn count(text: &str) -> Result<u64, String> {
     let plain = text.replace('_', "");
     let (digits, zeros) = plain.split_once(['e', 'E']).unwrap_or((&plain, "0"));
     let number = || 10u64.checked_pow(zeros.parse().ok()?)?.checked_mul(digits.parse().ok()?);
@@ -359,14 +304,10 @@ mod tests {
     }
 
     #[test]
-    fn numbers_and_cells() {
+    fn numbers_and_files() {
         assert_eq!((count("1e6"), count("1_000"), count("0")), (Ok(1_000_000), Ok(1000), Ok(0)));
         for bad in ["", "-1", "1.5", "1e99", "99999999999999999999", "x"] {
             assert!(count(bad).is_err(), "{bad}");
-        }
-        assert_eq!(cells("48x40x36").unwrap().0, [48, 40, 36]);
-        for bad in ["", "0x3", "1x2x3x4", "12x", "axb"] {
-            assert!(cells(bad).is_err(), "{bad}");
         }
         assert_eq!((scale("-1,2.5"), positive("1e3")), (Ok((-1.0, 2.5)), Ok(1000)));
         for bad in ["", "1", "2,1", "1,1", "a,b", "-inf,1", "1,NaN"] {

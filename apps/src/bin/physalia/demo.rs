@@ -76,7 +76,7 @@ fn one(world: &mut World, outputs: &Outputs<'_>) -> Outcome<()> {
 fn hot(world: &mut World, outputs: &Outputs<'_>, out: Option<Aside>) -> Outcome<Hot> {
     let heat = Heat::new(CELLS, 1.0, None)?;
     let mut u = heat.start::<f64>(world, Start::Sines)?;
-    heat.advance(world, &mut u, STEPS, |_| ())?;
+    heat.advance(world, &mut u, STEPS)?;
     let check = heat.check(world, &u, STEPS)?;
     let Check { error: error_max, bound, .. } = check;
     let right = match check.verdict() {
@@ -86,7 +86,7 @@ fn hot(world: &mut World, outputs: &Outputs<'_>, out: Option<Aside>) -> Outcome<
     world.agree(right)?;
 
     u.fill(demo::drops(SEED, CELLS));
-    heat.advance(world, &mut u, STEPS, |_| ())?;
+    heat.advance(world, &mut u, STEPS)?;
     let picture = Picture::of(world, &u)?;
     let written = picture.zip(out).map(|(picture, out)| out.whole(&picture.png())).transpose();
     world.agree(written)?;

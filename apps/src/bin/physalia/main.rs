@@ -9,12 +9,15 @@ mod args;
 mod bench;
 mod demo;
 mod halo;
-mod heat;
 mod job;
 mod kmers;
 mod locality;
 mod outputs;
+mod poisson;
 mod report;
+mod sims;
+mod simulate;
+mod simulations;
 mod topo;
 
 use args::{Bench, Cli, Command, Kmers};
@@ -33,7 +36,12 @@ fn main() -> ExitCode {
         }
     };
     match cli.command {
-        Command::Heat(args) => heat::main(&args),
+        Command::Heat(args) => simulations::heat(&args),
+        Command::Wave(args) => simulations::wave(&args),
+        Command::GrayScott(args) => simulations::gray_scott(&args),
+        Command::Life(args) => simulations::life(&args),
+        Command::Advect(args) => simulations::advect(&args),
+        Command::Poisson(args) => poisson::main(&args),
         Command::Kmers(Kmers::Count(args)) => kmers::main(&args),
         Command::Topo(args) => topo::main(&args),
         Command::Demo(args) => demo::main(&args),
