@@ -98,6 +98,51 @@ fn one_voice_and_one_exit_code() {
     bad(4, "heat --cells 9x9 --steps 1 --json no/such/folder.json", 1, "cannot write no/such/folder.json");
 }
 
+/// Each process reads the scenario; those of other hosts may have none, or another.
+#[test]
+fn scenarios_are_the_same_for_all() {
+    let here = tempfile::tempdir().unwrap();
+    let folders = ["a", "b"].map(|name| here.path().join(name));
+    let good = "application = 'heat'\ncells = [40, 30]\nsteps = 20\n[job]\nthreads = 1\njson = '-'\n";
+    let run = |texts: [Option<&str>; 2]| {
+        let mut command = Command::new("mpirun");
+        command.envs([("OMPI_ALLOW_RUN_AS_ROOT", "1"), ("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1")]);
+        command.env("OMPI_MCA_rmaps_base_oversubscribe", "1");
+        for (i, (folder, text)) in folders.iter().zip(texts).enumerate() {
+            std::fs::remove_dir_all(folder).ok();
+            std::fs::create_dir(folder).unwrap();
+            if let Some(text) = text {
+                std::fs::write(folder.join("s.toml"), text).unwrap();
+            }
+            let then: &[&str] = if i > 0 { &[":"] } else { &[] };
+            command.args(then).args(["--bind-to", "none", "-n", "1", "-wdir"]).arg(folder);
+            command.args([env!("CARGO_BIN_EXE_physalia"), "run", "s.toml", "--steps", "21"]);
+        }
+        command.output().unwrap()
+    };
+    let alone = alone(here.path(), "heat --cells 40x30 --steps 21 --json -");
+    let commented = format!("# the same\n{good}");
+    let launched = report(&run([Some(good), Some(&commented)]));
+    assert_eq!((&launched["field_hash"], &launched["ranks"]), (&alone["field_hash"], &2.into()));
+
+    let other = good.replace("40", "41");
+    let wrong = good.replace("cells", "cels");
+    for (texts, says) in [
+        ([Some(good), Some(&*other)], ": it reads another scenario"),
+        ([Some(good), Some(&*wrong)], ": s.toml:2: heat has no option \"cels\"; there are: cells, "),
+        ([Some(&*wrong), Some(good)], "physalia: s.toml:2: heat has no option \"cels\"; there are: cells, "),
+        ([Some(&*wrong), Some(&*wrong)], "physalia: s.toml:2: heat has no option \"cels\"; there are: cells, "),
+        ([Some(good), None], ": cannot read s.toml: No such file"),
+        ([None, None], "physalia: cannot read s.toml: No such file"),
+    ] {
+        let output = run(texts);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        assert_eq!((said.matches(says).count(), said.matches("physalia:").count()), (1, 1), "{says:?} in {said}");
+        assert_eq!(texts[0] == Some(good), said.contains("physalia: rank 1 on "), "{said}");
+    }
+}
+
 /// Ranks whose masks overlap in part are told so once, with the cure, and are not pinned; ranks with masks of their own are.
 #[test]
 fn masks_of_ranks() {

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use physalia_apps::output::npy::Plane;
 use physalia_apps::output::{Geometry, Wishes, known};
+use std::ffi::OsString;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
@@ -40,6 +41,11 @@ pub enum Command {
     Advect(Box<Advect>),
     /// Solve Poisson's equation on the unit box, zero at its boundary
     Poisson(Box<Poisson>),
+    /// Run an application as a file says
+    ///
+    /// The file is TOML: `application = "heat"`, and the application's options by their names. The options that follow the
+    /// file go before those that it has.
+    Run(Run),
     /// Count the k-mers of sequences
     #[command(subcommand)]
     Kmers(Kmers),
@@ -63,8 +69,23 @@ pub enum Command {
     },
 }
 
+/// `physalia run`
+#[derive(Args, Debug)]
+pub struct Run {
+    /// The scenario
+    #[arg(value_name = "FILE", required_unless_present = "template")]
+    pub file: Option<PathBuf>,
+    /// Options of the application, as on its own command line
+    #[arg(value_name = "OPTION", trailing_var_arg = true, allow_hyphen_values = true)]
+    pub options: Vec<OsString>,
+    /// Print a scenario of this application, with all that it can be told, to start from
+    #[arg(long, value_name = "APPLICATION", conflicts_with = "file")]
+    pub template: Option<String>,
+}
+
 /// How a job is laid out, and its report.
 #[derive(Args, Debug)]
+#[command(next_help_heading = "Job")]
 pub struct Job {
     /// Ranks in this process; under mpirun or srun, the number that was started [default: 1; or PHYSALIA_RANKS]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65536))]

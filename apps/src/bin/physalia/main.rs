@@ -15,6 +15,7 @@ mod locality;
 mod outputs;
 mod poisson;
 mod report;
+mod scenario;
 mod sims;
 mod simulate;
 mod simulations;
@@ -28,14 +29,22 @@ fn main() -> ExitCode {
     let mut command = Cli::command().long_version(about::version());
     let cli = match command.try_get_matches_from_mut(std::env::args_os()).and_then(|m| Cli::from_arg_matches(&m)) {
         Ok(cli) => cli,
-        Err(error) => {
-            if physalia::first_process() {
-                error.print().ok(); // to a closed terminal
-            }
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
-        }
+        Err(error) => return refuse(&error),
     };
-    match cli.command {
+    dispatch(cli.command)
+}
+
+/// Says what is wrong with the words of a command line, or what was asked of it, once for all processes.
+fn refuse(error: &clap::Error) -> ExitCode {
+    if physalia::first_process() {
+        error.print().ok(); // to a closed terminal
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+}
+
+fn dispatch(command: Command) -> ExitCode {
+    match command {
+        Command::Run(run) => scenario::main(&run).map_or_else(|code| code, |cli| dispatch(cli.command)),
         Command::Heat(args) => simulations::heat(&args),
         Command::Wave(args) => simulations::wave(&args),
         Command::GrayScott(args) => simulations::gray_scott(&args),
