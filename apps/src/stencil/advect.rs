@@ -139,10 +139,10 @@ impl<const D: usize> Advect<D> {
     fn growth<T: Real>(&self) -> (f64, f64) {
         let courant = self.courant::<T>();
         let (mut lost, mut turned) = (0.0, 0.0); // g = 1 − lost − i turned
-        for a in 0..D {
-            let angle = 2.0 * PI / self.cells[a] as f64;
-            lost += courant[a].abs() * 2.0 * (0.5 * angle).sin().powi(2);
-            turned += courant[a] * angle.sin();
+        for (courant, cells) in courant.into_iter().zip(self.cells) {
+            let angle = 2.0 * PI / cells as f64;
+            lost += courant.abs() * 2.0 * (0.5 * angle).sin().powi(2);
+            turned += courant * angle.sin();
         }
         let square = (lost - 2.0) * lost + turned * turned; // |g|² − 1
         (0.5 * square.max(-1.0).ln_1p(), (-turned).atan2(1.0 - lost))

@@ -50,11 +50,11 @@ impl Life {
         super::axis::sizes(cells, [1.0; 2])?;
         match &start {
             Start::Random(density, _) if !(0.0..=1.0).contains(density) => {
-                return Err(format!("a density of {density}: a number from 0 to 1 is wanted"));
+                Err(format!("a density of {density}: a number from 0 to 1 is wanted"))
             }
             Start::Pattern(pattern) if (0..2).any(|a| pattern.size()[a] > cells[a]) => {
                 let ([w, h], [x, y]) = (pattern.size(), cells);
-                return Err(format!("a pattern of {w} x {h} cells does not fit on {x} x {y}"));
+                Err(format!("a pattern of {w} x {h} cells does not fit on {x} x {y}"))
             }
             _ => Ok(Life { cells, torus, start }),
         }

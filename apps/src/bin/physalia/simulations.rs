@@ -10,7 +10,6 @@ use physalia_apps::stencil::life::{self, Life};
 use physalia_apps::stencil::patterns::Pattern;
 use physalia_apps::stencil::wave::{self, End, Setup, Wave};
 use std::process::ExitCode;
-use std::slice;
 
 /// The same for 1 to 3 axes and both kinds of numbers: the cells as an array, and the type.
 macro_rules! on_axes {
@@ -166,7 +165,7 @@ fn life_of(args: &sims::Life) -> Result<ExitCode, String> {
         },
     };
     let life = Life::new(cells, args.boundary == Borders::Torus, start)?;
-    let inputs = args.rle.as_ref().map_or(&[][..], slice::from_ref);
+    let inputs = args.rle.as_slice();
     let asked = Asked { command: "life", steps: args.steps, run: &args.run, traces: None, inputs };
     Ok(run::<u8, 2>(&asked, &life))
 }
