@@ -565,3 +565,103 @@ fn walls_that_do_not_fit_are_named() {
     let why = refused(Walls([[Wall::Periodic, Wall::fixed(0.0)], [Wall::fixed(0.0), Wall::fixed(0.0)]]));
     assert!(why.contains("x is periodic at one end only: Periodic, Fixed(0)"), "{why}");
 }
+
+/// Boxes that divide x into parts of very different widths.
+fn uneven(ranks: u32) -> Boxes {
+    let owners = (0..6).map(|id| (id * 5 + 1) % ranks).collect();
+    Boxes::with([vec![0, 4096, 12_288, 12_300], vec![0, 2, 3], vec![0, 1]], owners)
+}
+
+#[test]
+fn boxes_of_unequal_width() {
+    let moving = Wall::moving(|[x, y, _], step| (x - 2 * y) as f64 * 1e-3 + step as f64);
+    let walls = [
+        Walls::all(Wall::fixed(0.5)),
+        Walls::all(Wall::odd(About::Face)),
+        Walls::all(Wall::Mirror(About::LastCell)),
+        Walls::all(Wall::Periodic).with(1, moving),
+    ];
+    for walls in walls {
+        let case = Case::<f64, 2, 1, 1> {
+            name: &format!("uneven boxes, {walls:?}"),
+            cells: [12_300, 3],
+            halo: 16,
+            walls: vec![walls.clone()],
+            leapfrog: false,
+            from: number,
+            steps: &[5, 3],
+        };
+        let boxes: fn(u32) -> Boxes = uneven;
+        case.check_on(|p: Seen<f64, 2>| heat2(p), &|p: Point<f64, 1>| heat2(p), Some(boxes), &[1, 2, 3], &[1, 4, 16]);
+    }
+}
+
+/// One stepper for many fields, of other halos, too: nothing of one is taken for another's, and ghosts beyond the grid are zeros
+/// afterwards.
+#[test]
+fn fields_come_and_go() {
+    let mut world = World::alone();
+    let mut field = |halo: usize, seed: u64| {
+        let mut u = Field::<f64, 2>::new(&mut world, Grid::new([47, 30]).halo(halo)).unwrap();
+        u.fill(|[x, y]| start(seed, [x, y, 0]));
+        u
+    };
+    let mut fields: Vec<[Field<f64, 2>; 2]> =
+        (0..40).map(|i| [field([16, 1, 3][i % 3], i as u64), field([16, 1, 3][i % 3], 99)]).collect();
+    let walls = Walls::all(Wall::Periodic).with(1, Wall::fixed(7.0));
+    let keep = |p: Point<f64, 1, 2>| [p.of(0, 0, 0, 0) + p.of(1, 1, 0, 0), p.of(1, 0, -1, 0)];
+    let mut stepper = Stepper::new(keep).walls(walls.clone());
+    for pair in &mut fields {
+        let [u, v] = pair;
+        stepper.advance(&mut world, &mut [u, v], 3).unwrap();
+    }
+    for (i, pair) in fields.iter().enumerate() {
+        let fill =
+            |seed: u64| -> Vec<f64> { (0..30).flat_map(|y| (0..47).map(move |x| start(seed, [x, y, 0]))).collect() };
+        let mut plain = Plain {
+            cells: [47, 30, 1],
+            now: vec![fill(i as u64), fill(99)],
+            old: vec![vec![]; 2],
+            walls: vec![walls.clone(); 2],
+            step: 0,
+            sources: vec![],
+        };
+        (0..3).for_each(|_| {
+            plain.advance(|p: Seen<f64, 2>| [p.of(0, 0, 0, 0) + p.of(1, 1, 0, 0), p.of(1, 0, -1, 0)]);
+        });
+        for (k, u) in pair.iter().enumerate() {
+            assert!(u.gather(&mut world).unwrap().unwrap() == plain.now[k], "pair {i}, field {k}");
+        }
+        let mut seen = pair[0].like();
+        sweep(&pair[0], &mut seen, Part::All, |rows, out| {
+            assert_eq!((rows.at(0, 0)[0], *rows.at(0, 0).last().unwrap()), (0.0, 0.0));
+            out.fill(1.0);
+        });
+    }
+}
+
+/// Tiles that are asked for are never so narrow that a wall's image lies in the next one; periods are all fields' or none's.
+#[test]
+fn tiles_and_periods_that_do_not_fit() {
+    let case = Case::<f64, 2, 1, 1> {
+        name: "narrow tiles",
+        cells: [16, 9],
+        halo: 8,
+        walls: vec![Walls::all(Wall::mirror()).with(0, Wall::Mirror(About::LastCell))],
+        leapfrog: false,
+        from: number,
+        steps: &[3],
+    };
+    let far = |p: &dyn See<f64>| [p.at(-8, 0, 0) * 0.25 + p.at(8, 0, 0) * 0.5 + p.at(0, 8, 0) * 0.125];
+    let want = case.plain(|p: Seen<f64, 2>| far(&p));
+    for tile in [[8, 100, 1], [1, 1, 1], [16, 4, 1]] {
+        let how = How { ranks: 1, threads: 3, block: 1, tile: Some(tile), set: None, boxes: None };
+        assert!(case.engine(&|p: Point<f64, 8>| far(&p), &how) == want, "{tile:?}");
+    }
+    let mut world = World::alone();
+    let [mut u, mut v] = [0, 1].map(|_| Field::<f64, 2>::new(&mut world, Grid::new([9, 9])).unwrap());
+    let mut stepper = Stepper::new(|p: Point<f64, 1, 2>| [p.of(0, 1, 0, 0), p.of(1, 1, 0, 0)]);
+    stepper = stepper.walls_of(1, Walls::all(Wall::fixed(0.0)).with(1, Wall::Periodic));
+    let why = stepper.advance(&mut world, &mut [&mut u, &mut v], 1).unwrap_err().to_string();
+    assert!(why.contains("y is periodic for some fields and not for others"), "{why}");
+}

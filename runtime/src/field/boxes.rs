@@ -97,7 +97,7 @@ impl Boxes {
         let within = choose(part, each as u64);
         let counts: [u64; 3] = std::array::from_fn(|a| among_hosts[a] * within[a]);
         let all = counts.iter().product::<u64>() == (count * each) as u64 && of_host.iter().all(|r| r.len() == each);
-        let most = [if counts[0] == 1 { 1 } else { extent[0].div_ceil(BLOCK) }, extent[1], extent[2]];
+        let most = [if counts[0] == 1 { 1 } else { blocks(extent[0]) }, extent[1], extent[2]];
         if !all || (0..3).any(|a| counts[a] > most[a]) {
             return None;
         }
@@ -126,9 +126,9 @@ impl Boxes {
     /// So many boxes along each axis, as equal as can be; box i belongs to rank i.
     fn cut(extent: [u64; 3], counts: [u64; 3]) -> Boxes {
         let cuts = std::array::from_fn(|a| {
-            let unit = if a == 0 && counts[0] > 1 { BLOCK } else { 1 };
-            let units = extent[a].div_ceil(unit);
-            (0..=counts[a]).map(|i| (units * i / counts[a] * unit).min(extent[a])).collect()
+            let (unit, units) = if a == 0 && counts[0] > 1 { (BLOCK, blocks(extent[0])) } else { (1, extent[a]) };
+            let cut = |i: u64| if i == counts[a] { extent[a] } else { units * i / counts[a] * unit };
+            (0..=counts[a]).map(cut).collect()
         });
         let boxes: u64 = counts.iter().product();
         Boxes { cuts, owners: (0..boxes as u32).collect(), epoch: 0 }
@@ -230,11 +230,17 @@ impl fmt::Display for Boxes {
     }
 }
 
+/// Blocks of x among which it may be cut; a short rest belongs to the last one, since a box that is a sliver is all border.
+fn blocks(cells: u64) -> u64 {
+    let (whole, rest) = (cells / BLOCK, cells % BLOCK);
+    (whole + u64::from(rest >= BLOCK / 8)).max(1)
+}
+
 /// Boxes along each axis for so many ranks: the largest box as small as can be, then the least border. A cell at a border
 /// across x costs a cache line where one across y or z costs its own size, so x is cut last.
 fn choose(extent: [u64; 3], ranks: u64) -> [u64; 3] {
     const ACROSS_X: u128 = 64;
-    let most_x = extent[0].div_ceil(BLOCK);
+    let most_x = blocks(extent[0]);
     let mut best = ([1, 1, 1], (u128::MAX, u128::MAX));
     for z in 1..=extent[2].min(ranks) {
         for y in 1..=extent[1].min(ranks / z) {

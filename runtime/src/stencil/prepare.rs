@@ -26,11 +26,21 @@ impl<T: Cell, const D: usize, S: Stencil<T, R, K>, const R: usize, const K: usiz
         let first = &fields[0];
         assert!(fields.iter().all(|f| f.aligned(first)), "fields on different boxes");
         assert!(self.reads.iter().all(|f| f.aligned(first)), "fields that are read on different boxes");
-        if self.ready.as_ref().is_some_and(|ready| ready.fits(&first.boxes, world.threads())) {
+        let mine = first.boxes.of_rank(world.rank());
+        let here = |f: &Field<T, D>| f.blocks.iter().map(|block| block.id).eq(mine.iter().copied());
+        let all_here = fields.iter().all(|f| here(f)) && self.reads.iter().all(here);
+        assert!(all_here, "fields that were made by another rank, or on another communicator");
+        if self.ready.as_ref().is_some_and(|ready| ready.fits(first, world.threads())) {
             return Ok(());
         }
+        // What follows may end early; then nothing is prepared.
+        self.ready = None;
         let grid = *first.grid();
+        let uneven =
+            (0..D).find(|&a| self.walls.iter().any(|w| w.0[a][0].is_periodic() != self.walls[0].0[a][0].is_periodic()));
         let fault = self.walls.iter().find_map(|walls| walls.fault(grid.cells(), R));
+        let fault =
+            fault.or(uneven.map(|a| format!("{} is periodic for some fields and not for others", ["x", "y", "z"][a])));
         world.agree(fault.map_or(Ok(()), Err))?;
         let outside = |at: &At| (0..D).any(|a| at.cell[a] >= grid.cells()[a]);
         let points = self.points.sources.iter().map(|(at, _)| at).chain(&self.points.receivers);
@@ -54,8 +64,16 @@ impl<T: Cell, const D: usize, S: Stencil<T, R, K>, const R: usize, const K: usiz
         if geometry.makes_rows() {
             most = 1;
         }
-        if (geometry.is_periodic(0) || geometry.cuts_x(&boxes)) && R > 0 {
+        let cuts_x = geometry.cuts_x(&boxes);
+        if (geometry.is_periodic(0) || cuts_x) && R > 0 {
             most = most.min(ghosts / R);
+        }
+        if cuts_x && R > 0 {
+            // What lies beyond a wall of x is known to the box at that wall alone, so none may look past that.
+            let shortest = (0..boxes.len()).map(|id| boxes.region(id).len(0) as usize).min().unwrap_or(0);
+            let fault = format!("a box of {shortest} cells along x, where a stencil of radius {R} needs {}", R + 1);
+            world.agree(if shortest > R { Ok(()) } else { Err(fault) })?;
+            most = most.min((shortest - 1) / R);
         }
         let facts = Facts {
             dims: D,

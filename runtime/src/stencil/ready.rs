@@ -7,7 +7,7 @@ use super::exchange::{Exchange, RowShape};
 use super::kernel::Kernel;
 use super::places::Geometry;
 use super::shape::Shape;
-use super::surroundings::{Mine, Shared, ends_of, ghosts};
+use super::surroundings::{Mine, Shared, ends_of, ghosts, zero_ghosts};
 use super::tables::{FieldTables, Raws};
 use super::taps::{At, Points, Sound, Taps, mine as mine_of};
 use super::tile::{Desk, Sweep, Table};
@@ -15,12 +15,15 @@ use super::walls::{About, Wall};
 use super::work::{Work, run, work};
 use crate::World;
 use crate::field::{Boxes, Cell, Field};
+use crate::pool::Pool;
 use physalia_collectives::Abort;
 use std::sync::{Arc, Mutex};
 
 /// Everything but the stencil, the fields and the time.
 pub(super) struct Ready<T: Cell> {
     boxes: Arc<Boxes>,
+    /// Around the boxes of the fields.
+    ghosts: [usize; 3],
     pub geometry: Geometry<T>,
     pub shape: Shape,
     kernel: Kernel<T>,
@@ -96,6 +99,7 @@ impl<T: Cell> Ready<T> {
         let hears = mine_of(&points.receivers, &boxes, world.rank());
         let mut ready = Ready {
             boxes,
+            ghosts: field.grid().ghosts(),
             geometry,
             shape,
             kernel,
@@ -115,9 +119,11 @@ impl<T: Cell> Ready<T> {
         Ok(ready)
     }
 
-    /// Whether this is for fields on these boxes and so many workers.
-    pub(super) fn fits(&self, boxes: &Arc<Boxes>, workers: usize) -> bool {
-        self.desks.len() == workers && (Arc::ptr_eq(&self.boxes, boxes) || *self.boxes == **boxes)
+    /// Whether this is for fields like this one, and so many workers.
+    pub(super) fn fits<const D: usize>(&self, field: &Field<T, D>, workers: usize) -> bool {
+        let boxes = &field.boxes;
+        let same = Arc::ptr_eq(&self.boxes, boxes) || *self.boxes == **boxes;
+        same && self.ghosts == field.grid().ghosts() && self.desks.len() == workers
     }
 
     /// Other tiles and no more steps than it was made for.
@@ -163,10 +169,6 @@ impl<T: Cell> Ready<T> {
         if let Some(known) = self.tables.iter().position(|(at, raws, _)| *at == seen && raws == array) {
             return known;
         }
-        // Fields come and go; few are ever in use.
-        if self.tables.len() >= 32 {
-            self.tables.clear();
-        }
         let input = k % self.kernel.outputs; // a leapfrog has each field twice
         let travels = k < self.kernel.outputs || (self.kernel.leapfrog && self.shape.steps > 1);
         let exchange = travels.then_some((&self.exchange, k, seen[1]));
@@ -194,6 +196,15 @@ impl<T: Cell> Ready<T> {
         self.exchange.receive()
     }
 
+    /// Makes the ghosts at the ends of rows zeros again, as other users of fields expect those beyond the grid to be.
+    ///
+    /// # Safety
+    /// Nobody else uses the arrays meanwhile; they have the halos that this was made for.
+    pub(super) unsafe fn clear(&self, pool: &Pool, arrays: &[Raws<T>]) {
+        // SAFETY: as the caller says.
+        unsafe { zero_ghosts(pool, &self.mine, arrays, self.ghosts[0]) };
+    }
+
     /// Does some steps. Collective over neighbours if more follow.
     ///
     /// # Safety
@@ -206,6 +217,10 @@ impl<T: Cell> Ready<T> {
         points: &mut Points<T>,
     ) -> Result<(), Abort> {
         let outputs = self.kernel.outputs;
+        // Fields come and go; few are ever in use.
+        if self.tables.len() + task.now.len() + task.next.len() > MOST_TABLES {
+            self.tables.clear();
+        }
         let now: Vec<usize> = task.now.iter().enumerate().map(|(k, array)| self.table(k, array)).collect();
         let next: Vec<usize> = task.next.iter().enumerate().map(|(k, array)| self.table(k, array)).collect();
         let Ready { boxes, geometry, exchange, tables, mine, .. } = self;
@@ -276,6 +291,9 @@ impl<T: Cell> Ready<T> {
         if exchanges { exchange.receive() } else { Ok(()) }
     }
 }
+
+/// Tables that are kept, more than any one sweep uses.
+const MOST_TABLES: usize = 64;
 
 /// Fields that together are larger than this are stored past the caches: they would not stay there until the next sweep.
 const STREAM_FROM: usize = 16 << 20;

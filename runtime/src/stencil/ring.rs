@@ -57,14 +57,14 @@ impl<T: Cell> Ring<T> {
             self.rows.iter_mut().for_each(|row| *row = row.wrapping_offset(-moved));
             return;
         }
-        (self.x, self.fields, self.depth, self.width) = (x, fields, depth, width);
+        self.rows.clear(); // until all is made
         // A line on the left for ghosts, then an odd number of lines: rows are not a power of two apart.
         let wide = (x1.max(x.1) - x.0) as usize + radius;
         let pitch = ((wide.div_ceil(T::LINE) + 1) | 1) * T::LINE;
         let plane = pitch * width;
         let level = depth * plane + T::LINE;
         let base = self.cells.room(level * (levels - 1) * fields + 4 * T::LINE);
-        self.rows.clear();
+        (self.x, self.fields, self.depth, self.width) = (x, fields, depth, width);
         self.rows.resize(ALONG, std::ptr::null_mut());
         for block in 0..(levels - 1) * fields {
             let first = base.wrapping_add(T::LINE + block * level).wrapping_offset(-x.0);

@@ -138,16 +138,16 @@ pub(super) fn tiles<T: Cell>(
 ) -> Vec<Tile> {
     let [tx, tm, ts] = shape.tile.map(|n| n.max(1) as isize);
     let line = T::LINE as isize;
-    let columns = even(cells[0], tx.max(least as isize), line);
+    let columns = even(cells[0], tx.max(least as isize), line, least as isize);
     // Ends are as deep as others need, and not so thin that their overlap is most of the work.
     let thick = |a: usize, size: isize| (depth as isize).max((depth as isize * 4).min(size)).min(cells[a + 1]);
     let parts = |a: usize, size: isize| -> Vec<(isize, isize)> {
         let n = cells[a + 1];
         let (lo, hi) = (if edges[a][0] { thick(a, size) } else { 0 }, if edges[a][1] { thick(a, size) } else { 0 });
         if lo + hi >= n {
-            return even(n, size, 1);
+            return even(n, size, 1, 1);
         }
-        let inner = even(n - lo - hi, size, 1).into_iter().map(|(from, to)| (from + lo, to + lo));
+        let inner = even(n - lo - hi, size, 1, 1).into_iter().map(|(from, to)| (from + lo, to + lo));
         [(0, lo)].into_iter().chain(inner).chain([(n - hi, n)]).filter(|(from, to)| from < to).collect()
     };
     let (ms, ss) = (parts(0, tm), parts(1, ts));
@@ -160,13 +160,18 @@ pub(super) fn tiles<T: Cell>(
     tiles
 }
 
-/// A length in parts of about a size, each but the last a multiple of a unit, none much smaller than the others.
-fn even(n: isize, size: isize, unit: isize) -> Vec<(isize, isize)> {
+/// A length in parts of about a size, each but the last a multiple of a unit, none much smaller than the others, nor than `least`
+/// unless it is the only one.
+fn even(n: isize, size: isize, unit: isize, least: isize) -> Vec<(isize, isize)> {
     let count = ((n + size / 2) / size).max(1);
     let units = (n + unit - 1) / unit;
     let count = count.min(units).max(1);
-    let cut = |i: isize| (units * i / count * unit).min(n);
-    (0..count).map(|i| (cut(i), cut(i + 1))).filter(|(a, b)| a < b).collect()
+    let parts = |count: isize| -> Vec<(isize, isize)> {
+        let cut = |i: isize| (units * i / count * unit).min(n);
+        (0..count).map(|i| (cut(i), cut(i + 1))).filter(|(a, b)| a < b).collect()
+    };
+    let wide = |count: &isize| parts(*count).iter().all(|(a, b)| b - a >= least);
+    parts((1..=count).rev().find(wide).unwrap_or(1))
 }
 
 /// The facts of a stencil on the boxes of this rank, or of any if it has none.

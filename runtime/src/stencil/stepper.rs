@@ -141,7 +141,7 @@ impl<T: Cell, const D: usize, S: Stencil<T, R, K>, const R: usize, const K: usiz
     }
 
     /// So many steps are fused in one pass over memory, instead of as many as the model chooses; at most
-    /// [`MAX_TIME_BLOCK`](super::MAX_TIME_BLOCK), or as the halo of fields allows that are periodic along x, and one where walls are made anew at each
+    /// [`MAX_TIME_BLOCK`](super::MAX_TIME_BLOCK), or as the halo of fields allows that are periodic or divided along x, and one where walls are made anew at each
     /// step.
     ///
     /// # Panics
@@ -198,12 +198,16 @@ impl<T: Cell, const D: usize, S: Stencil<T, R, K>, const R: usize, const K: usiz
     /// the same one step earlier. All have a halo (`Grid::halo`) of at least the radius. Collective; every `fused()` steps
     /// one message to each neighbouring rank, while inner tiles are computed.
     ///
+    /// If it ends early, by an abort or a panic, the fields are as after the last pass over memory that was done whole,
+    /// and [`step`](Stepper::step) says which that was (in a leapfrog that fuses no steps, the earlier level may be lost).
+    ///
     /// # Errors
-    /// An agreed abort if walls do not fit the grid, or there is no memory for another copy of the fields; or the job's abort.
+    /// An agreed abort if walls do not fit the grid or its boxes, if there is no memory for another copy of the fields, if
+    /// `PHYSALIA_ISA` names instructions that are not there, or if shapes cannot be remembered; or the job's abort.
     ///
     /// # Panics
     /// As the stencil does; if the number of fields is not the stencil's, or they lie on different boxes, or have too small a
-    /// halo.
+    /// halo; if a source or receiver lies outside the grid.
     #[track_caller]
     pub fn advance(&mut self, world: &mut World, fields: &mut [&mut Field<T, D>], steps: u64) -> Result<(), Abort> {
         self.prepare(world, fields)?;
@@ -216,19 +220,21 @@ impl<T: Cell, const D: usize, S: Stencil<T, R, K>, const R: usize, const K: usiz
         let mut arrays: Vec<Raws<T>> = fields.iter_mut().map(|field| field.raws()).collect();
         arrays.extend(self.scratch.iter_mut().map(Field::raws));
         // Which array is what: now, [one step earlier,] next, [one step before that].
-        let mut order: Vec<usize> = (0..arrays.len() / outputs).collect();
+        let order: Vec<usize> = (0..arrays.len() / outputs).collect();
+        let mut held = Held { fields, scratch: &mut self.scratch, order, outputs };
         let of = |arrays: &[Raws<T>], role: usize| arrays[role * outputs..(role + 1) * outputs].to_vec();
         let levels = if self.leapfrog { 2 } else { 1 };
-        let now: Vec<Raws<T>> = order[..levels].iter().flat_map(|&role| of(&arrays, role)).collect();
+        let now: Vec<Raws<T>> = held.order[..levels].iter().flat_map(|&role| of(&arrays, role)).collect();
         // SAFETY: the arrays are this stepper's scratch and fields that it borrows exclusively.
         unsafe { ready.begin(world, &now, self.step)? };
         while left > 0 {
             let n = left.min(most);
             left -= n;
-            let now: Vec<Raws<T>> = order[..levels].iter().flat_map(|&role| of(&arrays, role)).collect();
+            let now: Vec<Raws<T>> = held.order[..levels].iter().flat_map(|&role| of(&arrays, role)).collect();
             // Of one step of a leapfrog the result takes the place of the earlier level.
             let single = self.leapfrog && n == 1;
-            let next: Vec<usize> = if single { vec![order[1], order[0]] } else { order[levels..2 * levels].to_vec() };
+            let next: Vec<usize> =
+                if single { vec![held.order[1], held.order[0]] } else { held.order[levels..2 * levels].to_vec() };
             let dst: Vec<Raws<T>> = next.iter().flat_map(|&role| of(&arrays, role)).collect();
             // SAFETY: the arrays are this stepper's scratch and fields that it borrows exclusively.
             unsafe {
@@ -249,16 +255,32 @@ impl<T: Cell, const D: usize, S: Stencil<T, R, K>, const R: usize, const K: usiz
             }
             self.step += n;
             if single {
-                order.swap(0, 1);
+                held.order.swap(0, 1);
             } else {
-                order.rotate_left(levels);
+                held.order.rotate_left(levels);
             }
         }
-        // What is now goes to the fields that were given.
-        let mut all: Vec<&mut Field<T, D>> = fields.iter_mut().map(|field| &mut **field).collect();
-        all.extend(self.scratch.iter_mut());
-        settle(&mut all, order, outputs);
+        drop(held);
+        // SAFETY: as above.
+        unsafe { ready.clear(world.pool(), &fields.iter_mut().map(|field| field.raws()).collect::<Vec<_>>()) };
         Ok(())
+    }
+}
+
+/// Fields and scratch while it changes which of them is what. However steps end, what is now goes to the fields that were given.
+struct Held<'a, 'f, T: Cell, const D: usize> {
+    fields: &'a mut [&'f mut Field<T, D>],
+    scratch: &'a mut [Field<T, D>],
+    /// Which array is now, which one step earlier, and so on.
+    order: Vec<usize>,
+    outputs: usize,
+}
+
+impl<T: Cell, const D: usize> Drop for Held<'_, '_, T, D> {
+    fn drop(&mut self) {
+        let mut all: Vec<&mut Field<T, D>> = self.fields.iter_mut().map(|field| &mut **field).collect();
+        all.extend(self.scratch.iter_mut());
+        settle(&mut all, std::mem::take(&mut self.order), self.outputs);
     }
 }
 

@@ -6,6 +6,7 @@ use super::places::Geometry;
 use super::tables::Raws;
 use crate::field::{Cell, Region};
 use crate::pool::Pool;
+use std::ops::Range;
 
 /// A box of this rank.
 pub(super) struct Mine<T: Cell> {
@@ -42,14 +43,7 @@ pub(super) unsafe fn ghosts<T: Cell>(
     input: impl Fn(usize) -> usize + Sync,
     step: u64,
 ) {
-    const ROWS: u64 = 256;
-    let mut items = Vec::new();
-    for k in 0..arrays.len() {
-        for (index, mine) in boxes.iter().enumerate() {
-            let rows = mine.region.len(1) * mine.region.len(2);
-            items.extend((0..rows.div_ceil(ROWS)).map(|part| (k, index, part * ROWS..rows.min((part + 1) * ROWS))));
-        }
-    }
+    let items = rows_of(boxes, arrays.len());
     let arrays = Shared(arrays);
     pool.each(items, |_, (k, index, rows)| {
         let (arrays, mine) = (&arrays, &boxes[index]);
@@ -67,6 +61,41 @@ pub(super) unsafe fn ghosts<T: Cell>(
             }
         }
     });
+}
+
+/// Sets the ghosts at the ends of all own rows to zero.
+///
+/// # Safety
+/// Nobody else uses the arrays meanwhile; rows have so many ghosts on each side.
+pub(super) unsafe fn zero_ghosts<T: Cell>(pool: &Pool, boxes: &[Mine<T>], arrays: &[Raws<T>], ghosts: usize) {
+    let items = rows_of(boxes, arrays.len());
+    let arrays = Shared(arrays);
+    pool.each(items, |_, (k, index, rows)| {
+        let (arrays, region) = (&arrays, &boxes[index].region);
+        for row in rows {
+            let at = [region.begin[1] + row % region.len(1), region.begin[2] + row / region.len(1)];
+            let row = arrays.rows(k)[index].row(at);
+            // SAFETY: ghosts of an own row, which one worker has.
+            unsafe {
+                std::slice::from_raw_parts_mut(row.wrapping_sub(ghosts), ghosts).fill(T::default());
+                let behind = row.wrapping_add(region.len(0) as usize);
+                std::slice::from_raw_parts_mut(behind, ghosts).fill(T::default());
+            }
+        }
+    });
+}
+
+/// The own rows of so many arrays in portions for workers: array, box, rows.
+fn rows_of<T: Cell>(boxes: &[Mine<T>], arrays: usize) -> Vec<(usize, usize, Range<u64>)> {
+    const ROWS: u64 = 256;
+    let mut items = Vec::new();
+    for k in 0..arrays {
+        for (index, mine) in boxes.iter().enumerate() {
+            let rows = mine.region.len(1) * mine.region.len(2);
+            items.extend((0..rows.div_ceil(ROWS)).map(|part| (k, index, part * ROWS..rows.min((part + 1) * ROWS))));
+        }
+    }
+    items
 }
 
 /// Arrays that workers share, each of which uses its own rows.

@@ -62,12 +62,14 @@ impl<T: Cell> FieldTables<T> {
             parts: vec![],
             pieced: vec![],
         };
-        let mut fixed: HashMap<(usize, usize), *mut T> = HashMap::new();
-        let mut zero = None;
         for (index, raw) in raws.iter().enumerate() {
+            // Boxes that divide x have rows of different lengths.
+            let shape = RowShape { lead: raw.lead, pitch: raw.pitch, margin: shape.margin };
+            let mut fixed: HashMap<(usize, usize), *mut T> = HashMap::new();
+            let mut zero = None;
             let region = boxes.region(raw.id);
             let [(m0, m1), (s0, s1)] = geometry.reach(&region);
-            let [_, nm, ns] = geometry.lengths(&region);
+            let [nx, nm, ns] = geometry.lengths(&region);
             let mut arrive: HashMap<(isize, isize), *mut T> = HashMap::new();
             let mut parts: Vec<(usize, Carried)> = Vec::new();
             if let Some((exchange, field, parity)) = exchange {
@@ -117,7 +119,8 @@ impl<T: Cell> FieldTables<T> {
                                 0 => place[a],
                                 n => place[a].rem_euclid(n),
                             });
-                            let columns = (-(shape.lead as isize), (shape.pitch - shape.lead) as isize);
+                            let reach = geometry.radius as isize;
+                            let columns = (-reach, nx + reach);
                             tables.made.push(Made { row, index, at: (m, s), axis, side, place, columns });
                             row
                         }
@@ -200,7 +203,10 @@ impl<T: Cell> FieldTables<T> {
                 match &geometry.walls[input][axis][made.side] {
                     Wall::Moving(f) => {
                         for x in columns.0..columns.1 {
-                            let value = f([x0 + x as i64, made.place[0], made.place[1]], step);
+                            let at = x0 + x as i64;
+                            let period = geometry.periods()[0];
+                            let at = if period > 0 { at.rem_euclid(period) } else { at };
+                            let value = f([at, made.place[0], made.place[1]], step);
                             // SAFETY: a cell of the row.
                             unsafe { *made.row.offset(x) = value };
                         }

@@ -42,7 +42,7 @@ pub enum Wall<T> {
     Mirror(About),
     /// A function of the mirrored value and how many cells beyond the last one (from 1): odd images, given slopes.
     Image(About, Image<T>),
-    /// A function of the place of the cell beyond (one coordinate is negative or too large) and of the number of steps done.
+    /// A function of the place of the cell beyond (a coordinate is negative or too large; beyond corners several are) and of the number of steps done.
     /// Dirichlet, changing with place and time.
     Moving(Moving<T>),
 }
