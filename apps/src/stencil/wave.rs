@@ -253,13 +253,13 @@ impl<const D: usize> Wave<D> {
         let s = &self.setup;
         let along = |a: usize| {
             let n = s.cells[a];
-            let width = (n / 6).clamp(1, 64).min(n);
+            let width = (n / 5).clamp(1, 200).min(n);
             let depth = width.saturating_sub(at[a].min(n - 1 - at[a])) as f64 / width as f64;
-            // So that a wave that crosses the layer twice is 10⁻⁴ as high.
-            let most = 1.5 * 1e4f64.ln() * self.courant()[a].sqrt() / width as f64;
+            // So that a wave that crosses the layer twice is 10⁻³ as high; more would throw long waves back.
+            let most = 1.5 * 1e3f64.ln() * self.courant()[a].sqrt() / width as f64;
             if s.ends[a] == End::Absorbing { most * depth * depth } else { 0.0 }
         };
-        (0..D).map(along).sum::<f64>() / 2.0
+        (0..D).map(along).sum()
     }
 
     /// What a source adds at a step.
