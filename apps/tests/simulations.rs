@@ -301,7 +301,7 @@ fn waves_leave_through_absorbing_ends() {
     {
         let setup = Setup { ends: [end; D], order, start: wave::Start::Pulse, ..Setup::new(cells) };
         let wave = Wave::new(setup).unwrap();
-        let steps = (1.5 / Simulation::<f64, D>::dt(&wave)) as u64;
+        let steps = (1.3 / Simulation::<f64, D>::dt(&wave)) as u64;
         distance::<f64, D>(&wave, steps, |_| 0.0)
     }
     for order in [2, 8] {
