@@ -1,5 +1,5 @@
-//! Stencil simulations: each a kernel and its own check. Those that go in steps are [`Simulation`](engine::Simulation)s, run by
-//! [`run`]: a new one is a file with its equation and a few lines of arguments.
+//! Stencil simulations: each a kernel and its own check. Those that go in steps are [`Simulation`](engine::Simulation)s, which the
+//! command runs, all by the same driver: a new one is a file with its equation and a few lines of arguments.
 
 pub mod advect;
 pub mod axis;
