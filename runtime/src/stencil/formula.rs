@@ -199,17 +199,7 @@ impl<T: Copy, V: Register<T>, const R: usize, const K: usize, const B: usize> Ne
 /// # Safety
 /// As for `kernel::rows`; the processor has registers of a line.
 #[inline(always)]
-pub(super) unsafe fn lines<
-    I,
-    T,
-    S,
-    const R: usize,
-    const K: usize,
-    const D: usize,
-    const B: usize,
-    const OLD: bool,
-    const NT: bool,
->(
+pub(super) unsafe fn lines<I, T, S, const R: usize, const K: usize, const D: usize, const B: usize, const OLD: bool>(
     stencil: &S,
     call: &Call<T>,
     reach: &Reach<T>,
@@ -249,7 +239,7 @@ pub(super) unsafe fn lines<
                 let mut bytes = T::ZEROS;
                 // SAFETY: a line of this type; and the caller's promise on `out`.
                 unsafe {
-                    if NT {
+                    if call.stream {
                         out[j][n].store(std::ptr::from_mut(&mut bytes).cast());
                         I::stream(call.out[n][j].offset(x).cast(), std::ptr::from_ref(&bytes).cast());
                     } else {

@@ -89,28 +89,14 @@ unsafe fn rows<I, T, S, const R: usize, const K: usize, const D: usize, const B:
     // SAFETY: as the caller says.
     unsafe {
         let reach = reach::<T, R, K, D>(&call.around);
-        if call.stream {
-            range::<I, T, S, R, K, D, B, OLD, true>(stencil, call, &reach);
-        } else {
-            range::<I, T, S, R, K, D, B, OLD, false>(stencil, call, &reach);
-        }
+        range::<I, T, S, R, K, D, B, OLD>(stencil, call, &reach);
     }
 }
 
 /// # Safety
 /// As for `rows`.
 #[inline(always)]
-unsafe fn range<
-    I,
-    T,
-    S,
-    const R: usize,
-    const K: usize,
-    const D: usize,
-    const B: usize,
-    const OLD: bool,
-    const NT: bool,
->(
+unsafe fn range<I, T, S, const R: usize, const K: usize, const D: usize, const B: usize, const OLD: bool>(
     stencil: &S,
     call: &Call<T>,
     reach: &Reach<T>,
@@ -124,7 +110,7 @@ unsafe fn range<
     let mut x = call.x0;
     if I::LINES && S::LINES && <Reg<T> as Register<T>>::HERE {
         // SAFETY: as the caller says.
-        unsafe { lines::<I, T, S, R, K, D, B, OLD, NT>(stencil, call, reach, whole) };
+        unsafe { lines::<I, T, S, R, K, D, B, OLD>(stencil, call, reach, whole) };
         x = whole;
     }
     while x < whole {
@@ -135,7 +121,7 @@ unsafe fn range<
                 // SAFETY: a whole line of a row that is written.
                 unsafe {
                     let to = call.out[n][j].offset(x).cast::<u8>();
-                    if NT {
+                    if call.stream {
                         I::stream(to, from);
                     } else {
                         to.cast::<[u8; 64]>().write_unaligned(from.cast::<[u8; 64]>().read_unaligned());

@@ -37,22 +37,21 @@ pub(super) type Reach<T> = [[[*const T; ALONG]; ACROSS]; MAX_INPUTS];
 pub(super) unsafe fn reach<T, const R: usize, const K: usize, const D: usize>(
     around: &[Around<T>; MAX_INPUTS],
 ) -> Reach<T> {
-    let plane = |input: usize, plane: usize| -> [*const T; ALONG] {
-        if input >= K || plane > 2 * R || (D < 3 && plane != R) {
-            return [std::ptr::null(); ALONG];
-        }
-        let Around { centre, width } = around[input];
-        let from = centre.wrapping_offset((plane as isize - R as isize) * width - R as isize);
-        // SAFETY: as the caller says; what lies beside those rows is not followed.
-        unsafe { from.cast::<[*const T; ALONG]>().read() }
-    };
-    // Written out, for a loop over the table would have to be unrolled before the table can fall apart.
+    // Written out, for a loop over the table would have to be unrolled before the table can fall apart; and constants decide what is
+    // read, so that no code is made for the rest.
     macro_rules! field {
         ($k:literal) => {
             field!($k: 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16)
         };
         ($k:literal: $($p:literal)*) => {
-            [$(plane($k, $p)),*]
+            [$(if const { $k < K && $p < 2 * R + 1 && (D == 3 || $p == R) } {
+                let Around { centre, width } = around[$k];
+                let from = centre.wrapping_offset(($p - R as isize) * width - R as isize);
+                // SAFETY: as the caller says; what lies beside those rows is not followed.
+                unsafe { from.cast::<[*const T; ALONG]>().read() }
+            } else {
+                [std::ptr::null(); ALONG]
+            }),*]
         };
     }
     [field!(0), field!(1), field!(2), field!(3), field!(4), field!(5), field!(6), field!(7)]
