@@ -15,7 +15,7 @@ export OMPI_MCA_rmaps_base_oversubscribe = 1
 
 .PHONY: setup test sample test-long models sanitizers other-mpis stopped mutants numa npb layouts readers genomes bench doc
 
-# Built as a newcomer does, in Rust alone: the commands, and jobs of threads. With both features: all tests of all crates.
+# Built as a newcomer does, in Rust alone: the commands and what they rest on. With both features: all tests of all crates.
 test: setup
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
@@ -24,7 +24,6 @@ test: setup
 	$(CARGO) clippy --workspace --all-targets $(ALL) -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps $(ALL)
 	$(CARGO) test -p physalia-topology -p physalia-collectives -p physalia-apps
-	$(CARGO) test -p physalia-tests --test in_process
 	$(CARGO) test --workspace $(ALL)
 	tests/models
 
