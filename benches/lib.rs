@@ -4,6 +4,8 @@
 //! machine mean little.
 #![forbid(unsafe_code)]
 
+pub mod stencils;
+
 use physalia::prelude::*;
 use std::time::{Duration, Instant};
 

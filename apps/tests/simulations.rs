@@ -169,7 +169,7 @@ fn one_result_for_pairs_of_ranks_threads_blocks_and_instructions() {
 }
 
 #[test]
-#[ignore = "long"]
+#[ignore = "long: make layouts"]
 fn one_result_for_all_ways() {
     each(&mut Ways { all: true, turn: 0, shapes: 0 });
 }
@@ -338,7 +338,7 @@ fn patterns_live_as_is_known() {
 }
 
 #[test]
-#[ignore = "long"]
+#[ignore = "long: make layouts"]
 fn an_acorn_takes_5206_generations() {
     assert_eq!(alive("acorn", [2900, 2900], &[5206]), [633.0]);
 }

@@ -5,32 +5,10 @@
 //! of the copy bandwidth that a sweep's reads and writes of memory would need without fusing steps.
 
 use physalia::prelude::*;
-use physalia::stencil::{Near, Point, Set, Stencil, Stepper, Value, Wall, Walls};
+use physalia::stencil::{Point, Set, Stencil, Stepper, Wall, Walls};
 use physalia::topology::sys::usage;
+use physalia_benches::stencils::{Heat5, Wave};
 use std::time::Instant;
-
-physalia::formula! {
-    struct Heat5 { half: f64, eighth: f64 }
-    impl Stencil<f64, 1, 1, 1> for |self, p| {
-        let sum = (p.at(-1, 0, 0) + p.at(1, 0, 0)) + (p.at(0, -1, 0) + p.at(0, 1, 0));
-        [p.at(0, 0, 0) * self.half + sum * self.eighth]
-    }
-}
-
-#[inline(always)]
-fn six<V: Value<f32>, P: Near<V>>(p: P, k: isize) -> V {
-    (p.at(-k, 0, 0) + p.at(k, 0, 0)) + (p.at(0, -k, 0) + p.at(0, k, 0)) + (p.at(0, 0, -k) + p.at(0, 0, k))
-}
-
-physalia::formula! {
-    /// Order 8 in space.
-    struct Wave { near: [f32; 5] }
-    impl Stencil<f32, 4, 1, 1> for |self, p| {
-        let [k0, k1, k2, k3, k4] = self.near;
-        let far = (six(p, 3) * k3 + six(p, 4) * k4) + (six(p, 1) * k1 + six(p, 2) * k2);
-        [(p.at(0, 0, 0) * k0 - p.old()) + far]
-    }
-}
 
 struct Args {
     names: Vec<String>,

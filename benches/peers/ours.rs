@@ -9,7 +9,8 @@
 
 use physalia::field::Cell;
 use physalia::prelude::*;
-use physalia::stencil::{Near, Point, Stencil, Stepper, Value, Wall, Walls};
+use physalia::stencil::{Point, Stencil, Stepper, Wall, Walls};
+use physalia_benches::stencils::{Heat5, Wave};
 use std::collections::HashMap;
 use std::fmt::Debug;
 use std::hint::black_box;
@@ -21,14 +22,6 @@ use std::time::Instant;
 const SECOND: [f64; 5] = [-205.0 / 72.0, 8.0 / 5.0, -1.0 / 5.0, 8.0 / 315.0, -1.0 / 560.0];
 /// (velocity × time step / mesh width)² of the wave.
 const COURANT_SQUARED: f64 = 0.1;
-
-physalia::formula! {
-    struct Heat2 { half: f64, eighth: f64 }
-    impl Stencil<f64, 1, 1, 1> for |self, p| {
-        let sum = (p.at(-1, 0, 0) + p.at(1, 0, 0)) + (p.at(0, -1, 0) + p.at(0, 1, 0));
-        [p.at(0, 0, 0) * self.half + sum * self.eighth]
-    }
-}
 
 physalia::formula! {
     struct Heat3 { quarter: f64, eighth: f64 }
@@ -43,20 +36,6 @@ physalia::formula! {
     impl Stencil<f32, 1, 1, 1> for |self, p| {
         let sum = (p.at(-1, 0, 0) + p.at(1, 0, 0)) + (p.at(0, -1, 0) + p.at(0, 1, 0));
         [p.at(0, 0, 0) * self.quarter + (sum + (p.at(0, 0, -1) + p.at(0, 0, 1))) * self.eighth]
-    }
-}
-
-#[inline(always)]
-fn six<V: Value<f32>, P: Near<V>>(p: P, k: isize) -> V {
-    (p.at(-k, 0, 0) + p.at(k, 0, 0)) + (p.at(0, -k, 0) + p.at(0, k, 0)) + (p.at(0, 0, -k) + p.at(0, 0, k))
-}
-
-physalia::formula! {
-    struct Wave { near: [f32; 5] }
-    impl Stencil<f32, 4, 1, 1> for |self, p| {
-        let [k0, k1, k2, k3, k4] = self.near;
-        let far = (six(p, 3) * k3 + six(p, 4) * k4) + (six(p, 1) * k1 + six(p, 2) * k2);
-        [(p.at(0, 0, 0) * k0 - p.old()) + far]
     }
 }
 
@@ -180,7 +159,7 @@ fn main() -> ExitCode {
     let args = Args::read();
     let (name, form): (String, String) = (args.or("case", "heat-2d-f64".into()), args.or("form", "formula".into()));
     match (&*name, &*form) {
-        ("heat-2d-f64", "formula") => case::<f64, _, 2, 1>(&args, 1, || Heat2 { half: 0.5, eighth: 0.125 }),
+        ("heat-2d-f64", "formula") => case::<f64, _, 2, 1>(&args, 1, || Heat5 { half: 0.5, eighth: 0.125 }),
         ("heat-2d-f64", "closure") => case::<f64, _, 2, 1>(&args, 1, || {
             |p: Point<f64, 1>| {
                 let sum = (p.at(-1, 0, 0) + p.at(1, 0, 0)) + (p.at(0, -1, 0) + p.at(0, 1, 0));

@@ -139,9 +139,6 @@ impl How {
         let small = (cells.iter().product::<u64>() as f64) * (size_of::<T>() as f64) < f64::from(32 << 20);
         let cheap = if small { 8 } else { (0.04 / ends) as usize };
         let deep = self.time_block.unwrap_or_else(|| cheap.clamp(1, 16)).min(64);
-        // Of one axis the last box is what is left of blocks of 4,096 cells: the halo is no deeper than that is long.
-        let last = if D == 1 { (cells[0] as usize - 1) % 4096 + 1 } else { usize::MAX };
-        let deep = deep.min((last / radius).max(1));
         Grid::new(cells).halo(radius * deep)
     }
 

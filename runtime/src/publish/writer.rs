@@ -204,13 +204,13 @@ impl Writer {
 
 impl Hand {
     fn new(world: &World) -> io::Result<Hand> {
-        let (work, todo) = channel::<(u64, Stage)>();
+        let (work, stages) = channel::<(u64, Stage)>();
         let (tell, done) = channel();
         // The rank's own thread may be pinned; this one may run beside any of its workers.
         let cpus: CpuSet = world.plan().domains.iter().flat_map(|domain| domain.cpus.iter()).collect();
         let write = move || {
             sys::set_affinity(&cpus).ok();
-            for (number, stage) in todo {
+            for (number, stage) in stages {
                 if tell.send((number, stage())).is_err() {
                     return;
                 }

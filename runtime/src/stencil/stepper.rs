@@ -222,20 +222,19 @@ impl<T: Cell, const D: usize, S: Stencil<T, R, K>, const R: usize, const K: usiz
         // Which array is what: now, [one step earlier,] next, [one step before that].
         let order: Vec<usize> = (0..arrays.len() / outputs).collect();
         let mut held = Held { fields, scratch: &mut self.scratch, order, outputs };
-        let of = |arrays: &[Raws<T>], role: usize| arrays[role * outputs..(role + 1) * outputs].to_vec();
+        let of = |roles: &[usize]| -> Vec<Raws<T>> {
+            roles.iter().flat_map(|role| arrays[role * outputs..(role + 1) * outputs].iter().cloned()).collect()
+        };
         let levels = if self.leapfrog { 2 } else { 1 };
-        let now: Vec<Raws<T>> = held.order[..levels].iter().flat_map(|&role| of(&arrays, role)).collect();
         // SAFETY: the arrays are this stepper's scratch and fields that it borrows exclusively.
-        unsafe { ready.begin(world, &now, self.step)? };
+        unsafe { ready.begin(world, &of(&held.order[..levels]), self.step)? };
         while left > 0 {
             let n = left.min(most);
             left -= n;
-            let now: Vec<Raws<T>> = held.order[..levels].iter().flat_map(|&role| of(&arrays, role)).collect();
+            let now = of(&held.order[..levels]);
             // Of one step of a leapfrog the result takes the place of the earlier level.
             let single = self.leapfrog && n == 1;
-            let next: Vec<usize> =
-                if single { vec![held.order[1], held.order[0]] } else { held.order[levels..2 * levels].to_vec() };
-            let dst: Vec<Raws<T>> = next.iter().flat_map(|&role| of(&arrays, role)).collect();
+            let next = if single { of(&[held.order[1], held.order[0]]) } else { of(&held.order[levels..2 * levels]) };
             // SAFETY: the arrays are this stepper's scratch and fields that it borrows exclusively.
             unsafe {
                 let stencil = std::ptr::from_ref(&self.stencil).cast();
@@ -244,7 +243,7 @@ impl<T: Cell, const D: usize, S: Stencil<T, R, K>, const R: usize, const K: usiz
                     &Task {
                         stencil,
                         now: &now,
-                        next: &dst,
+                        next: &next,
                         steps: n as usize,
                         step: self.step,
                         more: left > 0,

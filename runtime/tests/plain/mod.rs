@@ -1,6 +1,8 @@
 //! Stencils the plain way: one cell after the other, one step after the other, in one array, with nothing of the engine but
 //! the words for walls.
 
+pub mod case;
+
 use physalia::field::Cell;
 use physalia::stencil::{About, Point, Wall, Walls};
 
