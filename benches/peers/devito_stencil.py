@@ -105,7 +105,7 @@ def main():
             found.append((sorted(run(operator, 0, blocks) for _ in range(args.batches))[args.batches // 2], inner, blocks))
         rate, inner, blocks = max(found, key=lambda one: one[0])
         if first == 0:
-            print(json.dumps({"rate": rate, "inner": inner, "blocks": blocks}))
+            print(json.dumps({"rate": rate, "inner": inner, "blocks": blocks}, default=int))
         return
     operator, blocks = generated(args.tuned.get("inner", False)), args.tuned.get("blocks", {})
     done, rates = 0, []

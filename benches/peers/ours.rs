@@ -1,6 +1,6 @@
 //! Our part of `stencils.py`: runs one stencil as the peers' programs do, in as many batches of steps as wanted, and prints one
 //! JSON object: `stencil-peer --case heat-2d-f64 --cells 8192 --steps 48 --batches 3 [--threads 2] [--ranks 1] [--form
-//! closure|formula] [--time-block T] [--check FILE]`. Under mpirun each process is a rank.
+//! closure|formula] [--time-block T] [--tile XxYxZ] [--check FILE]`. Under mpirun each process is a rank.
 //! `--slowest N`: cells along the last axis, if not as many as along the others.
 //!
 //! All programs start from the same cells (exact in f32), with zeros beyond the walls, so that the result is the same but for
@@ -112,6 +112,10 @@ where
             stepper = stepper.time_block(most);
         }
         let mut all: Vec<&mut Field<T, D>> = fields.iter_mut().collect();
+        if let Some(tile) = args.get::<String>("tile") {
+            let mut sizes = tile.split('x').map(|n| n.parse().expect("--tile XxYxZ"));
+            stepper = stepper.tile(std::array::from_fn(|_| sizes.next().unwrap_or(1)));
+        }
         stepper.advance(world, &mut all, steps)?;
         if let Some(path) = args.get::<String>("check") {
             if let Some(cells) = fields[0].gather(world)? {

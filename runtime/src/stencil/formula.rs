@@ -14,7 +14,7 @@ use super::Stencil;
 use super::isa::Isa;
 use super::kernel::Call;
 use super::lanes::{Reg, Register};
-use super::point::{MAX_OUTPUTS, Point, Reach};
+use super::point::{MAX_OUTPUTS, Point, Reach, Side};
 use crate::field::Cell;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
@@ -143,9 +143,10 @@ struct Window<'a, T, V, const R: usize, const K: usize, const B: usize> {
     reach: &'a Reach<T>,
     call: &'a Call<T>,
     rows: &'a [[V; 3]; B],
-    row: usize,
+    side: Side,
     x: isize,
     dims: usize,
+    along_z: bool,
     olds: usize,
 }
 
@@ -170,11 +171,12 @@ impl<T: Copy, V: Register<T>, const R: usize, const K: usize, const B: usize> Ne
         assert!(dz == 0 || self.dims > 2, "a stencil reads along z, which the field does not have");
         assert!(dy == 0 || self.dims > 1, "a stencil reads along y, which the field does not have");
         assert!(k < K, "a stencil reads a field that its point does not have");
-        let row = dy + self.row as isize;
-        if k == 0 && dz == 0 && row >= 0 && row < B as isize {
-            return V::shift(&self.rows[row as usize], dx);
+        let (row, plane) = (dy + self.side.row as isize, dz + self.side.plane as isize);
+        let (j, aside) = if self.along_z { (plane, row) } else { (row, plane) };
+        if k == 0 && aside == 0 && j >= 0 && j < B as isize {
+            return V::shift(&self.rows[j as usize], dx);
         }
-        let plane = &self.reach[k][(dz + R as isize) as usize];
+        let plane = &self.reach[k][(plane + R as isize) as usize];
         // SAFETY: as in `Point::of`; a line can be read at every x of the window and R cells beyond.
         unsafe { V::load(plane[(row + R as isize) as usize].offset(self.x + dx)) }
     }
@@ -186,7 +188,7 @@ impl<T: Copy, V: Register<T>, const R: usize, const K: usize, const B: usize> Ne
     fn old_of(&self, k: usize) -> V {
         assert!(k < self.olds, "one step earlier is kept of the fields that a leapfrog stepper steps");
         // SAFETY: as in `Point::old_of`.
-        unsafe { V::load(self.call.old[k][self.row].offset(self.x)) }
+        unsafe { V::load(self.call.old[k][self.side.j].offset(self.x)) }
     }
     #[inline(always)]
     fn step(&self) -> u64 {
@@ -194,12 +196,28 @@ impl<T: Copy, V: Register<T>, const R: usize, const K: usize, const B: usize> Ne
     }
 }
 
+/// The j-th of the rows side by side.
+#[inline(always)]
+fn own_row<T, const R: usize>(reach: &Reach<T>, j: usize, along_z: bool) -> *const T {
+    if along_z { reach[0][R + j][R] } else { reach[0][R][R + j] }
+}
+
 /// Evaluates whole lines from `call.x0` to `end`. Registers carry a line to the next step, so the rows are loaded once.
 ///
 /// # Safety
 /// As for `kernel::rows`; the processor has registers of a line.
 #[inline(always)]
-pub(super) unsafe fn lines<I, T, S, const R: usize, const K: usize, const D: usize, const B: usize, const OLD: bool>(
+pub(super) unsafe fn lines<
+    I,
+    T,
+    S,
+    const R: usize,
+    const K: usize,
+    const D: usize,
+    const B: usize,
+    const Z: bool,
+    const OLD: bool,
+>(
     stencil: &S,
     call: &Call<T>,
     reach: &Reach<T>,
@@ -212,26 +230,34 @@ pub(super) unsafe fn lines<I, T, S, const R: usize, const K: usize, const D: usi
     // No closures here: they lack the instruction set, so that intrinsics in them stay calls (a factor of fifty).
     let line = T::LINE as isize;
     let outputs = <S::Out as super::Values<T>>::N;
-    let rows_of = &reach[0][R];
     let mut x = call.x0;
     // SAFETY: a line before the first one can be read, see `rows`.
-    let mut rows = [[unsafe { Reg::<T>::load(rows_of[R].wrapping_offset(x)) }; 3]; B];
+    let mut rows = [[unsafe { Reg::<T>::load(own_row::<T, R>(reach, 0, Z).wrapping_offset(x)) }; 3]; B];
     for j in 0..B {
         // SAFETY: as above.
         unsafe {
-            rows[j][0] = Reg::<T>::load(rows_of[R + j].wrapping_offset(x - line));
-            rows[j][1] = Reg::<T>::load(rows_of[R + j].wrapping_offset(x));
+            rows[j][0] = Reg::<T>::load(own_row::<T, R>(reach, j, Z).wrapping_offset(x - line));
+            rows[j][1] = Reg::<T>::load(own_row::<T, R>(reach, j, Z).wrapping_offset(x));
         }
     }
     while x < end {
         for j in 0..B {
             // SAFETY: a line behind the last one can be read.
-            rows[j][2] = unsafe { Reg::<T>::load(rows_of[R + j].wrapping_offset(x + line)) };
+            rows[j][2] = unsafe { Reg::<T>::load(own_row::<T, R>(reach, j, Z).wrapping_offset(x + line)) };
         }
         let mut out = [[rows[0][0]; MAX_OUTPUTS]; B];
         for j in 0..B {
             let olds = if OLD { outputs } else { 0 };
-            let window = Window::<T, Reg<T>, R, K, B> { reach, call, rows: &rows, row: j, x, dims: D, olds };
+            let window = Window::<T, Reg<T>, R, K, B> {
+                reach,
+                call,
+                rows: &rows,
+                side: Side::new(j, Z),
+                x,
+                dims: D,
+                along_z: Z,
+                olds,
+            };
             stencil.lines::<Reg<T>, _>(window, &mut out[j][..outputs]);
         }
         for j in 0..B {

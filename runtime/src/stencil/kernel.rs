@@ -13,7 +13,7 @@ use super::Stencil;
 use super::formula::lines;
 use super::isa::{Isa, Set};
 use super::lanes::{Reg, Register};
-use super::point::{Around, MAX_INPUTS, MAX_OUTPUTS, MAX_ROWS, Place, Point, Reach, Values, reach};
+use super::point::{Around, MAX_INPUTS, MAX_OUTPUTS, MAX_ROWS, Place, Point, Reach, Side, Values, reach};
 use crate::field::Cell;
 
 /// Rows that may be fetched ahead in one call.
@@ -63,6 +63,8 @@ pub(super) struct Kernel<T> {
     /// `rows` rows.
     pub many: RowsFn<T>,
     pub rows: usize,
+    /// They lie side by side along z, else along y.
+    pub along_z: bool,
     pub radius: usize,
     pub inputs: usize,
     pub outputs: usize,
@@ -78,7 +80,17 @@ pub(super) struct Kernel<T> {
 ///   to the end of the line of `x1` if OLD.
 /// - `out` can be written from `x0` to `x1`, nobody else uses it meanwhile, and it overlaps nothing that is read but `old`.
 #[inline(always)]
-unsafe fn rows<I, T, S, const R: usize, const K: usize, const D: usize, const B: usize, const OLD: bool>(
+unsafe fn rows<
+    I,
+    T,
+    S,
+    const R: usize,
+    const K: usize,
+    const D: usize,
+    const B: usize,
+    const Z: bool,
+    const OLD: bool,
+>(
     stencil: &S,
     call: &Call<T>,
 ) where
@@ -88,15 +100,25 @@ unsafe fn rows<I, T, S, const R: usize, const K: usize, const D: usize, const B:
 {
     // SAFETY: as the caller says.
     unsafe {
-        let reach = reach::<T, R, K, D>(&call.around);
-        range::<I, T, S, R, K, D, B, OLD>(stencil, call, &reach);
+        let reach = if Z { reach::<T, R, K, D, B>(&call.around) } else { reach::<T, R, K, D, 1>(&call.around) };
+        range::<I, T, S, R, K, D, B, Z, OLD>(stencil, call, &reach);
     }
 }
 
 /// # Safety
 /// As for `rows`.
 #[inline(always)]
-unsafe fn range<I, T, S, const R: usize, const K: usize, const D: usize, const B: usize, const OLD: bool>(
+unsafe fn range<
+    I,
+    T,
+    S,
+    const R: usize,
+    const K: usize,
+    const D: usize,
+    const B: usize,
+    const Z: bool,
+    const OLD: bool,
+>(
     stencil: &S,
     call: &Call<T>,
     reach: &Reach<T>,
@@ -110,11 +132,11 @@ unsafe fn range<I, T, S, const R: usize, const K: usize, const D: usize, const B
     let mut x = call.x0;
     if I::LINES && S::LINES && <Reg<T> as Register<T>>::HERE {
         // SAFETY: as the caller says.
-        unsafe { lines::<I, T, S, R, K, D, B, OLD>(stencil, call, reach, whole) };
+        unsafe { lines::<I, T, S, R, K, D, B, Z, OLD>(stencil, call, reach, whole) };
         x = whole;
     }
     while x < whole {
-        let lines = eval::<T, S, R, K, D, B, OLD>(stencil, call, reach, x);
+        let lines = eval::<T, S, R, K, D, B, Z, OLD>(stencil, call, reach, x);
         for n in 0..S::Out::N {
             for j in 0..B {
                 let from = std::ptr::from_ref(&lines[n][j]).cast::<u8>();
@@ -134,7 +156,7 @@ unsafe fn range<I, T, S, const R: usize, const K: usize, const D: usize, const B
     }
     if x < call.x1 {
         // The rest of the line may be others': all is computed, and what belongs to the range is stored.
-        let lines = eval::<T, S, R, K, D, B, OLD>(stencil, call, reach, x);
+        let lines = eval::<T, S, R, K, D, B, Z, OLD>(stencil, call, reach, x);
         for n in 0..S::Out::N {
             for j in 0..B {
                 for i in 0..call.x1 - x {
@@ -149,7 +171,7 @@ unsafe fn range<I, T, S, const R: usize, const K: usize, const D: usize, const B
 
 /// A line of each row, side by side in one counted loop.
 #[inline(always)]
-fn eval<T, S, const R: usize, const K: usize, const D: usize, const B: usize, const OLD: bool>(
+fn eval<T, S, const R: usize, const K: usize, const D: usize, const B: usize, const Z: bool, const OLD: bool>(
     stencil: &S,
     call: &Call<T>,
     reach: &Reach<T>,
@@ -163,7 +185,15 @@ where
     for i in 0..T::LINE {
         for j in 0..B {
             let olds = if OLD { S::Out::N } else { 0 };
-            let point = Point { reach, old: &call.old, place: &call.place, x: x + i as isize, row: j, dims: D, olds };
+            let point = Point {
+                reach,
+                old: &call.old,
+                place: &call.place,
+                x: x + i as isize,
+                side: Side::new(j, Z),
+                dims: D,
+                olds,
+            };
             let values = stencil.eval(point);
             for n in 0..S::Out::N {
                 lines[n][j][i] = values.value(n);
@@ -178,7 +208,7 @@ macro_rules! entry {
         /// # Safety
         /// As for `rows`.
         $(#[target_feature(enable = $features)])?
-        unsafe fn $name<T, S, const R: usize, const K: usize, const D: usize, const B: usize, const OLD: bool>(
+        unsafe fn $name<T, S, const R: usize, const K: usize, const D: usize, const B: usize, const Z: bool, const OLD: bool>(
             stencil: &S,
             call: &Call<T>,
         ) where
@@ -186,7 +216,7 @@ macro_rules! entry {
             S: Stencil<T, R, K>,
         {
             // SAFETY: as the caller says.
-            unsafe { rows::<$isa, T, S, R, K, D, B, OLD>(stencil, call) }
+            unsafe { rows::<$isa, T, S, R, K, D, B, Z, OLD>(stencil, call) }
         }
     };
 }
@@ -197,13 +227,16 @@ entry!(on_avx512, super::isa::Avx512, "avx512f,avx512vl,avx512bw,avx512dq,avx2")
 entry!(on_avx2, super::isa::Avx2, "avx2");
 entry!(on_base, super::isa::Base);
 
-/// Rows that are best computed together. More rows share loads; but rows of a wide stencil have more addresses than there are
-/// registers.
-const fn side_by_side(radius: usize, outputs: usize, dims: usize) -> usize {
-    match (radius, outputs, dims) {
-        (0..=1, 1, 2) => 4,
-        (0..=1, 2, 2) | (0..=1, 1, 3) => 2,
-        _ => 1,
+/// Rows that are best computed together: how many, and whether they lie along z. More rows share loads. Along z they also share
+/// planes, most of which are no longer in the nearest cache when the next plane is computed.
+const fn side_by_side(radius: usize, outputs: usize, dims: usize, lines: bool) -> (usize, bool) {
+    match (dims, outputs, radius) {
+        (2, 1, 0..=1) => (4, false),
+        (2, 2, 0..=1) => (2, false),
+        // Cell by cell a wide stencil has more addresses than there are registers.
+        (3, 1, 0..=1) => (2, true),
+        (3, 1, _) if lines => (2, true),
+        _ => (1, false),
     }
 }
 
@@ -213,14 +246,15 @@ impl<T: Cell> Kernel<T> {
     where
         S: Stencil<T, R, K>,
     {
-        match const { side_by_side(R, S::Out::N, D) } {
-            4 => Kernel::with_rows::<S, R, K, D, OLD, 4>(set),
-            2 => Kernel::with_rows::<S, R, K, D, OLD, 2>(set),
-            _ => Kernel::with_rows::<S, R, K, D, OLD, 1>(set),
+        match const { side_by_side(R, S::Out::N, D, S::LINES) } {
+            (4, _) => Kernel::with_rows::<S, R, K, D, OLD, 4, false>(set),
+            (2, false) => Kernel::with_rows::<S, R, K, D, OLD, 2, false>(set),
+            (2, true) => Kernel::with_rows::<S, R, K, D, OLD, 2, true>(set),
+            _ => Kernel::with_rows::<S, R, K, D, OLD, 1, false>(set),
         }
     }
 
-    fn with_rows<S, const R: usize, const K: usize, const D: usize, const OLD: bool, const B: usize>(
+    fn with_rows<S, const R: usize, const K: usize, const D: usize, const OLD: bool, const B: usize, const Z: bool>(
         set: Set,
     ) -> Kernel<T>
     where
@@ -228,11 +262,21 @@ impl<T: Cell> Kernel<T> {
     {
         let (one, many, rows) = match set {
             #[cfg(target_arch = "x86_64")]
-            Set::Avx512 => (erased(on_avx512::<T, S, R, K, D, 1, OLD>), erased(on_avx512::<T, S, R, K, D, B, OLD>), B),
+            Set::Avx512 => {
+                (erased(on_avx512::<T, S, R, K, D, 1, false, OLD>), erased(on_avx512::<T, S, R, K, D, B, Z, OLD>), B)
+            }
             #[cfg(target_arch = "x86_64")]
-            Set::Avx2 => (erased(on_avx2::<T, S, R, K, D, 1, OLD>), erased(on_avx2::<T, S, R, K, D, B, OLD>), B),
-            _ => (erased(on_base::<T, S, R, K, D, 1, OLD>), erased(on_base::<T, S, R, K, D, 1, OLD>), 1),
+            Set::Avx2 => {
+                // Without registers of a line there are few of any kind.
+                let one = erased(on_avx2::<T, S, R, K, D, 1, false, OLD>);
+                if R > 1 { (one, one, 1) } else { (one, erased(on_avx2::<T, S, R, K, D, B, Z, OLD>), B) }
+            }
+            _ => {
+                let one = erased(on_base::<T, S, R, K, D, 1, false, OLD>);
+                (one, one, 1)
+            }
         };
-        Kernel { one, many, rows, radius: R, inputs: K, outputs: S::Out::N, leapfrog: OLD }
+        let along_z = Z && rows > 1;
+        Kernel { one, many, rows, along_z, radius: R, inputs: K, outputs: S::Out::N, leapfrog: OLD }
     }
 }

@@ -13,8 +13,8 @@ pub(super) const MAX_ROWS: usize = 4;
 
 /// Rows of a plane that some rows side by side can reach.
 pub(super) const ALONG: usize = 2 * MAX_RADIUS + MAX_ROWS;
-/// Planes that a row can reach.
-pub(super) const ACROSS: usize = 2 * MAX_RADIUS + 1;
+/// Planes that some rows side by side can reach.
+pub(super) const ACROSS: usize = 2 * MAX_RADIUS + MAX_ROWS;
 
 /// The rows of one field around some rows side by side: a table of pointers, in which rows of a plane follow one another and
 /// planes are `width` entries apart. `ALONG` entries on both sides of those in reach can be read, whatever they say.
@@ -25,26 +25,26 @@ pub(super) struct Around<T> {
     pub width: isize,
 }
 
-/// Row pointers of all fields: `[input][dz + R][dy + R + row]`. It is always a local that falls apart into registers, so rows that
+/// Row pointers of all fields: `[input][dz + R + plane][dy + R + row]`. It is always a local that falls apart into registers, so rows that
 /// a stencil does not read cost nothing, and nothing is loaded again after a store.
 pub(super) type Reach<T> = [[[*const T; ALONG]; ACROSS]; MAX_INPUTS];
 
-/// Reads what a stencil of radius R, with K fields of D axes, may use.
+/// Reads what a stencil of radius R, with K fields of D axes, may use on so many planes side by side.
 ///
 /// # Safety
 /// The tables have the rows.
 #[inline(always)]
-pub(super) unsafe fn reach<T, const R: usize, const K: usize, const D: usize>(
+pub(super) unsafe fn reach<T, const R: usize, const K: usize, const D: usize, const PLANES: usize>(
     around: &[Around<T>; MAX_INPUTS],
 ) -> Reach<T> {
     // Written out, for a loop over the table would have to be unrolled before the table can fall apart; and constants decide what is
     // read, so that no code is made for the rest.
     macro_rules! field {
         ($k:literal) => {
-            field!($k: 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16)
+            field!($k: 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19)
         };
         ($k:literal: $($p:literal)*) => {
-            [$(if const { $k < K && $p < 2 * R + 1 && (D == 3 || $p == R) } {
+            [$(if const { $k < K && $p < 2 * R + PLANES && (D == 3 || $p == R) } {
                 let Around { centre, width } = around[$k];
                 let from = centre.wrapping_offset(($p - R as isize) * width - R as isize);
                 // SAFETY: as the caller says; what lies beside those rows is not followed.
@@ -55,6 +55,22 @@ pub(super) unsafe fn reach<T, const R: usize, const K: usize, const D: usize>(
         };
     }
     [field!(0), field!(1), field!(2), field!(3), field!(4), field!(5), field!(6), field!(7)]
+}
+
+/// One of the rows that are computed side by side: the j-th, which lies so many rows and planes from the first.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Side {
+    pub j: usize,
+    pub row: usize,
+    pub plane: usize,
+}
+
+impl Side {
+    /// The j-th, where rows lie side by side along z, or else along y.
+    #[inline(always)]
+    pub(super) fn new(j: usize, along_z: bool) -> Side {
+        if along_z { Side { j, row: 0, plane: j } } else { Side { j, row: j, plane: 0 } }
+    }
 }
 
 /// Where neighbouring rows lie in the grid, and when: the position of the cell at x = 0 of the first one, and the steps done.
@@ -69,8 +85,8 @@ pub(super) struct Place {
 impl Place {
     /// The position of a cell so far from there, along periodic axes within the grid.
     #[inline(always)]
-    pub(super) fn cell(&self, x: isize, row: usize) -> [i64; 3] {
-        let at = [self.origin[0] + x as i64, self.origin[1] + row as i64, self.origin[2]];
+    pub(super) fn cell(&self, x: isize, side: Side) -> [i64; 3] {
+        let at = [self.origin[0] + x as i64, self.origin[1] + side.row as i64, self.origin[2] + side.plane as i64];
         std::array::from_fn(|a| if self.periods[a] > 0 { at[a].rem_euclid(self.periods[a]) } else { at[a] })
     }
 }
@@ -83,8 +99,7 @@ pub struct Point<'a, T, const R: usize, const K: usize = 1> {
     pub(super) old: &'a [[*const T; MAX_ROWS]; MAX_OUTPUTS],
     pub(super) place: &'a Place,
     pub(super) x: isize,
-    /// Which of the rows side by side.
-    pub(super) row: usize,
+    pub(super) side: Side,
     pub(super) dims: usize,
     /// Fields of which the level before is at hand.
     pub(super) olds: usize,
@@ -127,10 +142,10 @@ impl<T: Copy, const R: usize, const K: usize> Point<'_, T, R, K> {
         assert!(dz == 0 || self.dims > 2, "a stencil reads along z, which the field does not have");
         assert!(dy == 0 || self.dims > 1, "a stencil reads along y, which the field does not have");
         assert!(k < K, "a stencil reads a field that its point does not have");
-        let plane = &self.reach[k][(dz + R as isize) as usize];
+        let plane = &self.reach[k][(dz + R as isize) as usize + self.side.plane];
         // SAFETY: whoever makes a point has filled the table for radius, rows and K fields with rows that can be read R cells
         // beyond every x of the point; the distances were checked.
-        unsafe { *plane[(dy + R as isize) as usize + self.row].offset(self.x + dx) }
+        unsafe { *plane[(dy + R as isize) as usize + self.side.row].offset(self.x + dx) }
     }
 
     /// The value so far away in the first field; that the radius is kept is checked when the program is compiled.
@@ -162,13 +177,13 @@ impl<T: Copy, const R: usize, const K: usize> Point<'_, T, R, K> {
     pub fn old_of(&self, k: usize) -> T {
         assert!(k < self.olds, "one step earlier is kept of the fields that a leapfrog stepper steps");
         // SAFETY: rows of all such fields are there, and can be read at every x of the point.
-        unsafe { *self.old[k][self.row].offset(self.x) }
+        unsafe { *self.old[k][self.side.j].offset(self.x) }
     }
 
     /// The cell's position in the grid. At the ends of rows it may lie outside: what is computed there is not kept.
     #[inline(always)]
     pub fn cell(&self) -> [i64; 3] {
-        self.place.cell(self.x, self.row)
+        self.place.cell(self.x, self.side)
     }
 
     /// The number of steps that were done before this one, as the stepper counts them.

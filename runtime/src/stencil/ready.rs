@@ -245,6 +245,8 @@ impl<T: Cell> Ready<T> {
             .collect();
         let cells: u64 = mine.iter().map(|mine| mine.region.cells()).sum();
         let bytes = cells as usize * size_of::<T>() * (task.now.len() + task.next.len());
+        // A leapfrog of single steps has just read what it overwrites.
+        let in_place = self.kernel.leapfrog && task.now[outputs..] == task.next[..outputs];
         let amounts = points.amounts(task.step, task.steps);
         let mut heard = vec![T::default(); points.receivers.len() * task.steps];
         let sound = Sound { amounts: &amounts, add: points.add, heard: heard.as_mut_ptr(), steps: task.steps };
@@ -266,7 +268,7 @@ impl<T: Cell> Ready<T> {
                 ends: &mine.ends,
                 taps,
                 sound: &sound,
-                stream: bytes > STREAM_FROM,
+                stream: bytes > STREAM_FROM && !in_place,
                 ahead: if geometry.dims == 2 { 4 } else { 1 },
             })
             .collect();

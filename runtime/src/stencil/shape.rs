@@ -1,9 +1,9 @@
 //! How many steps a sweep fuses, and how large its tiles are: a model of what that costs. The choice never changes the result.
 //!
 //! A sweep of T steps reads and writes memory once instead of T times; its tiles compute their overlap twice, (T − 1) radii on
-//! each side. The rows between must fit the worker's cache. The model adds, for a cell and step: the bytes that pass to and
-//! from memory divided by T, over the bandwidth of a core; and the work of a core, times the overlap. From measurements:
-//! in two axes columns of some thousand bytes, in three whole rows are best.
+//! each side. The rows between should fit the worker's cache. The model adds, for a cell and step: the bytes that pass to and
+//! from memory divided by T; the loads of a core, times the overlap; and those rows that its own cache does not hold until they
+//! are read again. It was fitted to measurements: in two axes columns of some thousand bytes, in three whole rows are best.
 
 use super::places::Geometry;
 use super::tile::Tile;
@@ -11,8 +11,10 @@ use crate::field::{Boxes, Cell};
 
 /// The largest number of steps that are fused.
 pub const MAX_TIME_BLOCK: usize = 64;
-/// Of a core, in bytes and cells a nanosecond. Only their ratio matters.
-const BANDWIDTH: f64 = 16.0;
+/// Of a core, in bytes a nanosecond: from and to memory, from a cache that it shares, and from its own. Only ratios matter.
+const MEMORY: f64 = 18.0;
+const SHARED: f64 = 100.0;
+const OWN: f64 = 320.0;
 
 /// Steps of a sweep, and cells of its tiles along x, m and s.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -29,7 +31,9 @@ pub(super) struct Facts {
     pub inputs: usize,
     pub outputs: usize,
     pub leapfrog: bool,
+    /// Rows side by side, and whether they lie along the streamed axis.
     pub rows: usize,
+    pub along_stream: bool,
     /// Bytes of a number; numbers of a line.
     pub bytes: usize,
     /// Cells of the largest box along x, m, s.
@@ -98,32 +102,40 @@ impl Facts {
         let (nx, nm, ns) = (self.cells[0], self.cells[1], self.cells[2]);
         let across_x = if tx < nx as f64 { (tx + 2.0 * far) / tx } else { 1.0 };
         let more = across_x * grown(tm, nm, self.dims > 2) * grown(ts, ns, self.dims > 1);
-        // Numbers that pass to and from memory: each input and output once a sweep.
-        let levels = if self.leapfrog { 2 } else { 1 };
-        let streams =
-            self.inputs + self.outputs * levels + if self.leapfrog && shape.steps > 1 { self.outputs } else { 0 };
-        let read_more = (1.0 + 2.0 * (far + r) / tm.max(1.0) * f64::from(u8::from(self.dims > 2 && tm < nm as f64)))
-            * (1.0 + 2.0 * (far + r) / ts * f64::from(u8::from(self.dims > 1 && ts < ns as f64)));
-        let memory = (streams * self.bytes) as f64 * read_more / t / BANDWIDTH;
+        // Numbers that pass to and from memory: each input and output once a sweep, around a tile some more.
+        let twice = self.leapfrog && shape.steps > 1;
+        let around = |size: f64, whole: usize, there: bool| {
+            if there && size < whole as f64 { 1.0 + 2.0 * (far + r) / size } else { 1.0 }
+        };
+        let read_more = around(tm, nm, self.dims > 2) * around(ts, ns, self.dims > 1);
+        let reads = (self.inputs + if twice { self.outputs } else { 0 }) as f64 * read_more;
+        let plain = self.outputs as f64 * if self.leapfrog { 2.0 } else { 1.0 };
+        let memory = (reads + plain) * self.bytes as f64 / t / MEMORY;
         // Work: loads of all points of a star, and a store.
         let points = (2 * self.radius * self.dims + 1) * self.inputs + self.outputs;
-        let work = (points * self.bytes) as f64 / 160.0;
-        // Rings that do not fit the cache come from the next one.
-        let depth = 2 * self.radius + if self.dims == 2 { self.rows } else { 1 };
-        let ring = (t - 1.0)
-            * (self.outputs * depth * self.bytes) as f64
-            * (tx + 2.0 * far)
-            * if self.dims > 2 { tm + 2.0 * far } else { 1.0 };
-        let room = 0.75 * self.cache_bytes as f64;
-        let spill =
-            if ring > room { 1.0 + 0.8 * (1.0 - room / ring) + 0.1 * (ring / room - 1.0).min(8.0) } else { 1.0 };
+        let loads = (points * self.bytes) as f64 / OWN;
+        // Planes in reach, of fields and of the rings between; those that do not fit the cache come from the next one.
+        let at_once = if self.along_stream { self.rows } else { 1 } as f64;
+        let planes = 2.0 * r + at_once;
+        let wide = (tx + 2.0 * far) * self.bytes as f64 * planes;
+        let high = |by: f64| if self.dims > 2 { tm + 2.0 * by } else { 1.0 };
+        let set = wide * (self.inputs as f64 * high(far + r) + (t - 1.0) * self.outputs as f64 * high(far));
+        let beyond = |room: f64| (1.0 - room / set).max(0.0);
+        let again = (self.inputs * self.bytes) as f64 * planes / at_once;
+        let [near, far_off, last] = [0.75, 4.0, 16.0].map(|times| beyond(times * self.cache_bytes as f64));
+        let spilled = again * ((near + far_off) / SHARED + last / MEMORY);
+        // A leapfrog's level before the last one is kept too.
+        let copied = if twice { (2 * self.outputs * self.bytes) as f64 / t / MEMORY } else { 0.0 };
+        let work = (loads + spilled) * more + copied;
         // Short rows cost their begin: some tens of nanoseconds for each level.
         let begin = 25.0 / (tx * self.rows as f64);
         // Workers that have nothing to do at the end.
         let tiles: f64 = [(tx, nx), (tm, nm), (ts, ns)].iter().map(|&(size, n)| (n as f64 / size).ceil()).product();
         let rounds = (tiles / self.workers as f64).ceil();
         let idle = rounds * self.workers as f64 / tiles;
-        (memory.max(work * more * spill) + 0.25 * memory.min(work * more * spill) + begin * more) * idle.max(1.0)
+        // They overlap in part, better where no rings lie between.
+        let both = if shape.steps == 1 { 0.25 } else { 0.5 };
+        (memory.max(work) + both * memory.min(work) + begin * more) * idle.max(1.0)
     }
 }
 

@@ -16,7 +16,7 @@
 
 use super::ends::Ends;
 use super::kernel::{Call, Kernel, MAX_AHEAD};
-use super::point::{ACROSS, ALONG, Around, MAX_INPUTS, MAX_OUTPUTS, MAX_ROWS, Place};
+use super::point::{ACROSS, ALONG, Around, MAX_INPUTS, MAX_OUTPUTS, MAX_RADIUS, MAX_ROWS, Place, Side};
 use super::ring::Ring;
 use super::taps::{Sound, Taps};
 use super::walls::About;
@@ -162,9 +162,8 @@ impl<T: Cell> Sweep<'_, T> {
     ///   `old` if there is one step.
     pub(super) unsafe fn tile(&self, tile: &Tile, desk: &mut Desk<T>) {
         let (r, n) = (self.kernel.radius as isize, self.steps as isize);
-        // Rows are computed together along y, which is streamed in two axes.
         let at_once = self.kernel.rows as isize;
-        let (block_m, block_s) = if self.dims == 2 { (1, at_once) } else { (at_once, 1) };
+        let (block_m, block_s) = if self.blocks_stream() { (1, at_once) } else { (at_once, 1) };
         desk.ring.fit(tile, &self.clip, self.steps, self.kernel.outputs, self.kernel.radius, block_s as usize);
         let far = (n - 1) * r;
         let end = tile.s.1 + far;
@@ -193,10 +192,16 @@ impl<T: Cell> Sweep<'_, T> {
         }
     }
 
+    /// Whether rows are computed together along the streamed axis, not across it.
+    #[inline(always)]
+    fn blocks_stream(&self) -> bool {
+        self.dims == 2 || self.kernel.along_z
+    }
+
     /// The place of the j-th of some rows.
     #[inline(always)]
     fn place(&self, m: isize, s: isize, j: usize) -> (isize, isize) {
-        if self.dims == 2 { (m, s + j as isize) } else { (m + j as isize, s) }
+        if self.blocks_stream() { (m, s + j as isize) } else { (m + j as isize, s) }
     }
 
     /// Some rows of one level, from the field or the level below.
@@ -246,6 +251,7 @@ impl<T: Cell> Sweep<'_, T> {
         let (ms, ss) = match self.dims {
             1 => ((m, m + 1), (s, s + 1)),
             2 => ((m, m + 1), (s - r, s + rows + r)),
+            _ if self.kernel.along_z => ((m - r, m + r + 1), (s - r, s + rows + r)),
             _ => ((m - r, m + rows + r), (s - r, s + r + 1)),
         };
         let inside = self.clip.has(1, ms) && self.clip.has(2, ss);
@@ -257,7 +263,7 @@ impl<T: Cell> Sweep<'_, T> {
                 let first = desk.ring.rows_from(level - 1, input, m, ss.0);
                 Around { centre: first.wrapping_offset((s - ss.0) * width), width }
             } else {
-                let centre = ALONG + input * BEYOND + BEYOND / 2;
+                let centre = ALONG + input * BEYOND + MAX_RADIUS * (ALONG + 1);
                 let width = if self.dims == 2 { 1 } else { ALONG as isize };
                 for s_row in ss.0..ss.1 {
                     for m_row in ms.0..ms.1 {
@@ -296,6 +302,7 @@ impl<T: Cell> Sweep<'_, T> {
     /// Which rows to fetch while these are computed.
     unsafe fn fetch(&self, tile: &Tile, call: &mut Call<T>, rows: usize, m: isize, s: isize) {
         let r = self.kernel.radius as isize;
+        let planes = if self.kernel.along_z { rows as isize } else { 1 };
         let mut ahead = |table: &Table<T>, lead: isize| {
             for j in 0..rows {
                 let (m, s) = self.place(m, s, j);
@@ -304,7 +311,7 @@ impl<T: Cell> Sweep<'_, T> {
                 } else {
                     // Past the last row of the tile's plane come the first rows of the next plane.
                     let (width, on) = (tile.m.1 - tile.m.0, m + self.ahead);
-                    if on < tile.m.1 { (on, s + lead) } else { (on - width, s + lead + 1) }
+                    if on < tile.m.1 { (on, s + lead) } else { (on - width, s + lead + planes) }
                 };
                 let (m, s) = (m.clamp(table.m.0, table.m.1 - 1), s.min(table.s.1 - 1));
                 if call.aheads < MAX_AHEAD {
@@ -329,7 +336,7 @@ impl<T: Cell> Sweep<'_, T> {
         for j in 0..rows {
             let (m, s) = self.place(m, s, j);
             let core = (tile.m.0..tile.m.1).contains(&m) && (tile.s.0..tile.s.1).contains(&s);
-            let [_, y, z] = call.place.cell(0, j);
+            let [_, y, z] = call.place.cell(0, Side::new(j, self.kernel.along_z));
             let place = [self.origin[0], y, z];
             for n in 0..self.kernel.outputs {
                 let row = call.out[n][j];

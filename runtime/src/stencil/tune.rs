@@ -110,6 +110,7 @@ mod tests {
             outputs: 1,
             leapfrog: false,
             rows: 4,
+            along_stream: true,
             bytes: 8,
             cells,
             workers: 2,
