@@ -142,8 +142,8 @@ fn stepped<T: Cell, const D: usize>(
     let watch = Watch::start(world)?;
     let bar = world.progress(asked.command, steps);
     let all_cells = simulation.cells().iter().map(|&n| n as f64).product::<f64>();
-    // So that the bar is seen to move.
-    let stride = ((4e8 / all_cells) as u64).max(1).next_multiple_of(time_block as u64);
+    // So that the bar is seen to move; more at once where that is quick, as each begin costs a pass over the fields' ends.
+    let mut stride = ((4e8 / all_cells) as u64).max(1).next_multiple_of(time_block as u64);
     let began = (std::time::Instant::now(), step);
     loop {
         let moment = Moment { step, time: step as f64 * simulation.dt() };
@@ -158,7 +158,11 @@ fn stepped<T: Cell, const D: usize>(
         if let Some(every) = run.check_finite {
             next = next.min((step / every + 1) * every);
         }
+        let batch = std::time::Instant::now();
         engine.advance(world, fields, next - step)?;
+        if next == step + stride && world.all_reduce([batch.elapsed().as_secs_f64()], Max)?[0] < BATCH_S {
+            stride = stride.saturating_mul(2);
+        }
         if let Some(table) = &mut traces {
             noted(world, table, &mut engine, step..next, simulation.dt())?;
             if publishes {
@@ -185,6 +189,9 @@ fn stepped<T: Cell, const D: usize>(
     }
     Ok(Done { seconds: watch.stop(world)?, resumed_from, copy_bytes_per_s, time_block })
 }
+
+/// Steps are done for about so long before the bar moves.
+const BATCH_S: f64 = 0.5;
 
 /// Bytes that a cell's update needs from and to memory, if no steps are fused.
 fn bytes_per_update<T: Cell, const D: usize>(simulation: &dyn Simulation<T, D>) -> f64 {
