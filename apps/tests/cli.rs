@@ -237,6 +237,22 @@ fn what_does_not_fit_is_refused_with_need_and_budget() {
     assert!(here.bad("heat --cells 100000x100000x1000", 1).contains("149011.61 GiB"), "two copies of 8 bytes");
 }
 
+/// Two copies of a field, its halos, and five percent; beside what a job of a few cells takes.
+#[test]
+fn memory_is_two_copies() {
+    let here = Here::new();
+    let peak = |words: &str| here.report(words)["process_peak_rss_bytes"].as_u64().unwrap() as f64;
+    let least = peak("heat --cells 64x64 --steps 20");
+    for (words, bytes) in
+        [("heat --cells 2048x2048", 8.0), ("heat --cells 2048x2048 --float f32", 4.0), ("life --cells 4096x2048", 2.0)]
+    {
+        let copies = 2.0 * 2048.0 * 2048.0 * bytes;
+        // Rings of levels between belong to workers: they fit their caches.
+        let took = peak(&format!("{words} --steps 20")) - least;
+        assert!(took < 1.05 * copies + 4e6, "{words}: {took} bytes, where two copies are {copies}");
+    }
+}
+
 #[test]
 fn what_is_no_number_stops_a_run_where_it_is_found() {
     let here = Here::new();

@@ -272,6 +272,49 @@ fn boxes_of_any_kind() {
     }
 }
 
+/// Seven points, and the place.
+fn seven<P: See<f64>>(p: P) -> [f64; 1] {
+    let sum = (p.at(-1, 0, 0) + p.at(1, 0, 0)) + (p.at(0, -1, 0) + p.at(0, 1, 0));
+    let [x, y, z] = p.cell();
+    [0.4 * p.at(0, 0, 0) + 0.1 * (sum + (p.at(0, 0, -1) + p.at(0, 0, 1))) + 1e-3 * (x + 3 * y + 5 * z) as f64]
+}
+
+/// A few far points.
+fn far<P: See<f64>>(p: P) -> [f64; 1] {
+    let sum = (p.at(-3, 0, 0) + p.at(0, 3, 0)) + (p.at(0, 0, -3) + p.at(0, 0, 2));
+    [p.at(0, 0, 0) * 0.3 + (sum + (p.at(1, -1, 3) - p.at(-2, 3, -1))) * 0.1]
+}
+
+physalia::formula! {
+    struct Far { tenth: f64 }
+    impl Stencil<f64, 3, 1, 1> for |self, p| {
+        let sum = (p.at(-3, 0, 0) + p.at(0, 3, 0)) + (p.at(0, 0, -3) + p.at(0, 0, 2));
+        [p.at(0, 0, 0) * 0.3 + (sum + (p.at(1, -1, 3) - p.at(-2, 3, -1))) * self.tenth]
+    }
+}
+
+/// Planes that are computed in pairs: odd numbers of them, beside walls, and where a single plane is a box.
+#[test]
+fn pairs_of_planes() {
+    let mixed = Walls::all(Wall::fixed(0.5)).with(2, Wall::Mirror(About::LastCell));
+    for walls in [Walls::all(Wall::mirror()), Walls::all(Wall::Periodic), mixed] {
+        for (name, boxes) in [("one box a rank", None), ("slabs", Some(slabs as fn(u32) -> Boxes))] {
+            let case = Case::<f64, 3, 1, 1> {
+                name: &format!("pairs, {walls:?}, {name}"),
+                cells: [40, 19, 23],
+                halo: 9,
+                walls: vec![walls.clone()],
+                leapfrog: false,
+                from: number,
+                steps: &[4, 3],
+            };
+            let (ranks, blocks) = (&[1, 2, 3], &[1, 2, 3, 4]);
+            case.check_on(|p: Seen<f64, 3>| seven(p), &|p: Point<f64, 1>| seven(p), boxes, ranks, blocks);
+            case.check_on(|p: Seen<f64, 3>| far(p), &Far { tenth: 0.1 }, boxes, ranks, blocks);
+        }
+    }
+}
+
 /// Sources that overlap with themselves around the torus, and receivers, against the plain loop.
 #[test]
 fn sources_and_receivers() {

@@ -128,7 +128,7 @@ impl<T: Cell, const D: usize, S: Stencil<T, R, K>, const R: usize, const K: usiz
         self.scratch.truncate(copies);
         while self.scratch.len() < copies {
             let mut field = Field::with_boxes(world, grid, boxes.clone())?;
-            // The system gives pages at their first use: now, by the workers at home, and not in the midst of the first steps.
+            // Where pages are laid at their first use, that is now, by the workers at home, not in the midst of the first steps.
             field.fill(|_| T::default());
             self.scratch.push(field);
         }

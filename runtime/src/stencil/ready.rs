@@ -246,7 +246,7 @@ impl<T: Cell> Ready<T> {
         let cells: u64 = mine.iter().map(|mine| mine.region.cells()).sum();
         let bytes = cells as usize * size_of::<T>() * (task.now.len() + task.next.len());
         // A leapfrog of single steps has just read what it overwrites.
-        let in_place = self.kernel.leapfrog && task.now[outputs..] == task.next[..outputs];
+        let in_place = self.kernel.leapfrog && task.steps == 1;
         let amounts = points.amounts(task.step, task.steps);
         let mut heard = vec![T::default(); points.receivers.len() * task.steps];
         let sound = Sound { amounts: &amounts, add: points.add, heard: heard.as_mut_ptr(), steps: task.steps };

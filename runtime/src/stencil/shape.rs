@@ -116,7 +116,7 @@ impl Facts {
         let loads = (points * self.bytes) as f64 / OWN;
         // Planes in reach, of fields and of the rings between; those that do not fit the cache come from the next one.
         let at_once = if self.along_stream { self.rows } else { 1 } as f64;
-        let planes = 2.0 * r + at_once;
+        let planes = if self.dims > 1 { 2.0 * r + at_once } else { 1.0 };
         let wide = (tx + 2.0 * far) * self.bytes as f64 * planes;
         let high = |by: f64| if self.dims > 2 { tm + 2.0 * by } else { 1.0 };
         let set = wide * (self.inputs as f64 * high(far + r) + (t - 1.0) * self.outputs as f64 * high(far));

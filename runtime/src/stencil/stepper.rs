@@ -97,6 +97,26 @@ impl<T: Cell, const D: usize, S: Stencil<T, R, K>, const R: usize, const K: usiz
     }
 
     /// The fields that are only read, the K-th last ones of the stencil's point. They lie on the same boxes as the others.
+    /// A mask is such a field: here heat spreads in a disc alone, whose rim keeps no heat in.
+    ///
+    /// ```
+    /// use physalia::prelude::*;
+    ///
+    /// let mut world = World::alone();
+    /// let grid = Grid::new([64, 64]).halo(1);
+    /// let mut u = Field::<f64, 2>::new(&mut world, grid)?;
+    /// u.fill(|_| 1.0);
+    /// let mut inside = u.like();
+    /// inside.fill(|[x, y]| f64::from(u8::from((x as f64 - 32.0).hypot(y as f64 - 32.0) < 30.0)));
+    /// let mut heat = Stepper::new(|p: Point<f64, 1, 2>| {
+    ///     let sum = (p.at(-1, 0, 0) + p.at(1, 0, 0)) + (p.at(0, -1, 0) + p.at(0, 1, 0));
+    ///     p.of(1, 0, 0, 0) * (0.5 * p.at(0, 0, 0) + 0.125 * sum)
+    /// })
+    /// .reads(vec![inside]);
+    /// heat.advance(&mut world, &mut [&mut u], 10)?;
+    /// assert!(u.get([32, 32]) == Some(1.0) && u.get([0, 0]) == Some(0.0));
+    /// # Ok::<(), Abort>(())
+    /// ```
     pub fn reads(mut self, fields: Vec<Field<T, D>>) -> Self {
         self.reads = fields;
         self.ready = None;

@@ -24,14 +24,14 @@ pub enum Tune {
 
 /// What tells a kind of work from others: the words of a line.
 pub(super) fn kind(facts: &Facts, set: &str, stencil: &str, most: usize, ranks: u32) -> String {
-    let Facts { dims, radius, inputs, outputs, bytes, cells, workers, cache_bytes, .. } = facts;
+    let Facts { dims, radius, inputs, outputs, rows, bytes, cells, workers, cache_bytes, .. } = facts;
     let [x, m, s] = cells;
     let levels = if facts.leapfrog { "leapfrog" } else { "one-level" };
     let stencil: String = stencil.chars().map(|c| if c.is_whitespace() { '_' } else { c }).collect();
     let processor = processor();
     format!(
         "{processor} cache={cache_bytes} workers={workers} ranks={ranks} {set} {stencil} {dims}d radius={radius} \
-         fields={inputs}/{outputs} {levels} bytes={bytes} box={x}x{m}x{s} most={most}"
+         fields={inputs}/{outputs} {levels} rows={rows} bytes={bytes} box={x}x{m}x{s} most={most}"
     )
 }
 

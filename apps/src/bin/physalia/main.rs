@@ -7,6 +7,7 @@
 mod about;
 mod args;
 mod bench;
+mod choices;
 mod demo;
 mod halo;
 mod job;
@@ -20,6 +21,7 @@ mod sims;
 mod simulate;
 mod simulations;
 mod topo;
+mod values;
 
 use args::{Bench, Cli, Command, Kmers};
 use clap::{CommandFactory, FromArgMatches};

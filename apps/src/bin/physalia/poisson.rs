@@ -1,15 +1,17 @@
 //! `physalia poisson`
 
+use crate::choices::{self, Float};
 use crate::job::{self, layout, wrong_use};
 use crate::outputs::Outputs;
 use crate::report::{self, Watch};
-use crate::sims::{self, Float};
+use crate::sims;
 use physalia::prelude::*;
 use physalia::solve::Number;
 use physalia_apps::output::{Geometry, Moment, Recorder, Wishes};
 use physalia_apps::picture::Picture;
 use physalia_apps::stencil::engine::Real;
 use physalia_apps::stencil::poisson::{Medium, Method, Poisson, Solved};
+use physalia_apps::stencil::roofline::copy_bandwidth;
 use physalia_apps::stencil::room::room;
 use serde::Serialize;
 use std::process::ExitCode;
@@ -19,10 +21,12 @@ struct Own {
     cells: Vec<u64>,
     tolerance: f64,
     float: &'static str,
-    iterations: u64,
+    steps: u64,
     residual: f64,
     converged: bool,
     cell_updates_per_s: f64,
+    copy_bytes_per_s: f64,
+    time_block: usize,
     error_max: Option<f64>,
     error_bound: f64,
     check: &'static str,
@@ -55,8 +59,8 @@ fn run<T: Number + Real, const D: usize>(
     outputs: &Outputs<'_>,
 ) -> Result<ExitCode, String> {
     let medium = match args.medium {
-        sims::Medium::Even => Medium::Even,
-        sims::Medium::Graded => Medium::Graded,
+        choices::Medium::Even => Medium::Even,
+        choices::Medium::Graded => Medium::Graded,
     };
     let poisson = Poisson::new(cells, medium).map_err(|bad| bad.to_string())?;
     if args.tolerance.is_some_and(|t| !(t > 0.0 && t < 1.0)) {
@@ -77,7 +81,9 @@ fn one<T: Number + Real, const D: usize>(
 ) -> Outcome<()> {
     let (json, picture) = (outputs.begin(world, "--json")?, outputs.begin(world, "--picture")?);
     // The solution, the right-hand side, the solver's own, and half of that again for all coarser levels.
-    room(world, poisson.all_cells() as f64 * size_of::<T>() as f64 * 8.0)?;
+    let bytes = poisson.all_cells() as f64 * size_of::<T>() as f64;
+    room(world, bytes * 8.0)?;
+    let copy_bytes_per_s = copy_bandwidth(world, bytes as u64)?;
     let widths = std::array::from_fn(|a| poisson.cells().get(a).map_or(1.0, |&n| 1.0 / n as f64));
     let wishes = Wishes {
         geometry: Geometry { spacing: widths, ..Geometry::default() },
@@ -88,8 +94,8 @@ fn one<T: Number + Real, const D: usize>(
     let (tolerance, method) = (
         args.tolerance.unwrap_or(poisson.tolerance::<T>()),
         match args.method {
-            sims::Solver::Multigrid => Method::Multigrid,
-            sims::Solver::Cg => Method::ConjugateGradients,
+            choices::Solver::Multigrid => Method::Multigrid,
+            choices::Solver::Cg => Method::ConjugateGradients,
         },
     );
     let watch = Watch::start(world)?;
@@ -104,10 +110,12 @@ fn one<T: Number + Real, const D: usize>(
         cells: poisson.cells().to_vec(),
         tolerance,
         float: std::any::type_name::<T>(),
-        iterations,
+        steps: iterations,
         residual: solved.report.last(),
         converged: solved.report.converged,
         cell_updates_per_s: poisson.all_cells() as f64 * iterations as f64 / seconds.run,
+        copy_bytes_per_s,
+        time_block: 1,
         error_max: Some(solved.error_max).filter(|error| error.is_finite()),
         error_bound: solved.bound,
         check: if right { "right" } else { "wrong" },
@@ -126,6 +134,7 @@ fn one<T: Number + Real, const D: usize>(
         ("check", own.check.into()),
         ("iterations", format!("{iterations}, each to {:.3} of the residual", solved.report.rate())),
         ("residual", format!("{:.3e}, from {:.3e}", own.residual, solved.report.first())),
+        ("boxes", solved.u.boxes().to_string()),
         ("field hash", own.field_hash.clone()),
         ("time", format!("{:.3} s setup, {:.3} s run", seconds.setup, seconds.run)),
     ];

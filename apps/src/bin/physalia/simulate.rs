@@ -144,6 +144,9 @@ fn stepped<T: Cell, const D: usize>(
     let all_cells = simulation.cells().iter().map(|&n| n as f64).product::<f64>();
     // So that the bar is seen to move; more at once where that is quick, as each begin costs a pass over the fields' ends.
     let mut stride = ((4e8 / all_cells) as u64).max(1).next_multiple_of(time_block as u64);
+    // What receivers note is kept until the end of a batch.
+    let receivers = asked.traces.as_ref().map_or(1, |(_, columns)| columns.len().max(1)) as u64;
+    let most_steps = ((1 << 20) / receivers).next_multiple_of(time_block as u64);
     let began = (std::time::Instant::now(), step);
     loop {
         let moment = Moment { step, time: step as f64 * simulation.dt() };
@@ -161,7 +164,7 @@ fn stepped<T: Cell, const D: usize>(
         let batch = std::time::Instant::now();
         engine.advance(world, fields, next - step)?;
         if next == step + stride && world.all_reduce([batch.elapsed().as_secs_f64()], Max)?[0] < BATCH_S {
-            stride = stride.saturating_mul(2);
+            stride = (2 * stride).min(most_steps.max(stride));
         }
         if let Some(table) = &mut traces {
             noted(world, table, &mut engine, step..next, simulation.dt())?;
@@ -288,6 +291,7 @@ fn told<T: Cell, const D: usize>(
     lines.extend(own.figures.iter().map(|(name, value)| (name.as_str(), value.to_string())));
     let share = format!("{:.0} % of what copies allow without fusing; {time_block} steps fused", 100.0 * own.roofline);
     lines.push(("speed", format!("{rate:.4e} cell updates/s ({share})")));
+    lines.push(("boxes", fields[0].boxes().to_string()));
     lines.push(("field hash", own.field_hash));
     if let Ok(Some(picture)) = &picture {
         lines.push(("picture", picture.path.clone()));

@@ -1,8 +1,10 @@
 //! `physalia heat`, `wave`, `gray-scott`, `life` and `advect`: from arguments to simulations.
 
+use crate::choices::{self, Around, Blocks, Borders, Float, Profile, WaveStart};
 use crate::job::wrong_use;
-use crate::sims::{self, Around, Blocks, Borders, Cells, Float, Numbers, Place, Profile, WaveStart};
+use crate::sims;
 use crate::simulate::{Asked, run};
+use crate::values::{self, Cells, Numbers, Place};
 use physalia_apps::stencil::advect::{self, Advect};
 use physalia_apps::stencil::gray_scott::{self, GrayScott, PATTERNS, Rates};
 use physalia_apps::stencil::heat::{self, Heat, Method};
@@ -63,13 +65,13 @@ fn heat_on<T: physalia_apps::stencil::engine::Compiled<D>, const D: usize>(
     cells: [u64; D],
 ) -> Result<ExitCode, String> {
     let method = match args.method {
-        sims::Method::Euler => Method::Euler,
-        sims::Method::Rk4 => Method::RungeKutta,
-        sims::Method::Implicit => Method::Implicit,
+        choices::Method::Euler => Method::Euler,
+        choices::Method::Rk4 => Method::RungeKutta,
+        choices::Method::Implicit => Method::Implicit,
     };
     let start = match args.start {
-        sims::Start::Sines => heat::Start::Sines,
-        sims::Start::Random => heat::Start::Random(args.seed),
+        choices::Start::Sines => heat::Start::Sines,
+        choices::Start::Random => heat::Start::Random(args.seed),
     };
     let edges = std::array::from_fn(|a| args.boundary.0[a].into());
     let lengths = axes("--domain", &args.domain, [1.0; D])?;
@@ -120,13 +122,13 @@ fn wave_on<T: physalia_apps::stencil::engine::Compiled<D>, const D: usize>(
 
 /// `1,2:3,4`, or a file with one cell on each line.
 fn receivers(text: &str) -> Result<Vec<Place>, String> {
-    let listed: Result<Vec<Place>, String> = text.split(':').map(sims::place).collect();
+    let listed: Result<Vec<Place>, String> = text.split(':').map(values::place).collect();
     if listed.is_ok() || !std::path::Path::new(text).exists() {
         return listed.map_err(|why| format!("--receivers {text}: neither cells ({why}) nor a file"));
     }
     let lines = std::fs::read_to_string(text).map_err(|why| format!("cannot read {text}: {why}"))?;
     let lines = lines.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-    lines.map(|(i, line)| sims::place(line).map_err(|why| format!("{text}, line {}: {why}", i + 1))).collect()
+    lines.map(|(i, line)| values::place(line).map_err(|why| format!("{text}, line {}: {why}", i + 1))).collect()
 }
 
 /// Runs the command.
