@@ -67,9 +67,10 @@ layouts:
 readers:
 	tests/readers
 
+# PROFILE=debug takes the program that the tests have built.
 genomes:
-	$(CARGO) build --release $(ALL)
-	tests/real-genomes $(GENOMES)
+	$(CARGO) build $(if $(filter debug,$(PROFILE)),,--release) $(ALL)
+	PROFILE=$(PROFILE) tests/real-genomes $(GENOMES)
 
 bench:
 	$(CARGO) bench -p physalia-benches
