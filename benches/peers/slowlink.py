@@ -125,9 +125,11 @@ def main():
                 slow, _ = run(hosts, args, wanted, args.cells)
                 pairs.append((fast, slow))
                 busy.append(hosts.relay_cpu_s())
-                seconds, narrow = run(hosts, args, t, 8 * t)
+                # As few rows as are cut across the same axis.
+                few = max(32 * t, 256)
+                seconds, narrow = run(hosts, args, t, few)
                 if narrow != t:
-                    raise RuntimeError(f"{narrow} steps fused in a grid of {8 * t} rows, {t} in the large one")
+                    raise RuntimeError(f"{narrow} steps fused in a grid of {few} rows, {t} in the large one")
                 thin.append(seconds)
             exchanges = -(-args.steps // t)
             bits = 8 * 8 * args.cells * args.steps

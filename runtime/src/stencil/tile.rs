@@ -21,6 +21,7 @@ use super::ring::Ring;
 use super::taps::{Sound, Taps};
 use super::walls::About;
 use crate::field::Cell;
+use physalia_collectives::poll_here;
 use std::ptr;
 
 /// Where rows are: a table of pointers to x = 0.
@@ -120,6 +121,10 @@ pub(super) struct Sweep<'a, T: Cell> {
 // SAFETY: workers share a sweep to run tiles of it that do not overlap; the stencil is Sync.
 unsafe impl<T: Cell> Sync for Sweep<'_, T> {}
 
+/// Cell updates between two looks at messages that travel meanwhile: some microseconds of work. A message between hosts needs
+/// several: it is announced, taken, and comes in pieces.
+const BETWEEN_POLLS: isize = 1 << 15;
+
 /// Entries of a table around some rows beyond a wall.
 const BEYOND: usize = ACROSS * ALONG;
 
@@ -168,7 +173,14 @@ impl<T: Cell> Sweep<'_, T> {
         let far = (n - 1) * r;
         let end = tile.s.1 + far;
         let mut head = self.clip.grow(2, tile.s, far).0;
+        let updates = (tile.x.1 - tile.x.0) * (tile.m.1 - tile.m.0) * block_s * n;
+        let mut since = 0;
         while head < end {
+            since += updates;
+            if since >= BETWEEN_POLLS {
+                since = 0;
+                poll_here();
+            }
             for level in 1..=n {
                 let left = (n - level) * r;
                 let (lo, hi) = self.clip.grow(2, tile.s, left);
