@@ -3,7 +3,7 @@
 //! A sweep of T steps reads and writes memory once instead of T times; its tiles compute their overlap twice, (T − 1) radii on
 //! each side. The rows between should fit the worker's cache. The model adds, for a cell and step: the bytes that pass to and
 //! from memory divided by T; the loads of a core, times the overlap; and those rows that its own cache does not hold until they
-//! are read again. It was fitted to measurements: in two axes columns of some thousand bytes, in three whole rows are best.
+//! are read again. It was fitted to measurements: in two axes columns of some thousand bytes, in three whole rows are best, but for wide stencils.
 
 use super::places::Geometry;
 use super::tile::Tile;
@@ -15,6 +15,8 @@ pub const MAX_TIME_BLOCK: usize = 64;
 const MEMORY: f64 = 18.0;
 const SHARED: f64 = 100.0;
 const OWN: f64 = 320.0;
+/// Bytes of a core's nearest cache.
+const NEAREST: f64 = 48.0 * 1024.0;
 
 /// Steps of a sweep, and cells of its tiles along x, m and s.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -52,7 +54,9 @@ impl Facts {
 
     /// All shapes of so many steps that are worth a thought.
     pub(super) fn shapes(&self, steps: usize) -> Vec<Shape> {
-        self.tiles().into_iter().map(|tile| Shape { steps, tile }).collect()
+        // In three axes parts of rows pay where no levels lie between.
+        let whole = |tile: &[usize; 3]| self.dims < 3 || steps == 1 || tile[0] == self.cells[0];
+        self.tiles().into_iter().filter(whole).map(|tile| Shape { steps, tile }).collect()
     }
 
     /// The best tile for so many steps.
@@ -75,10 +79,7 @@ impl Facts {
             }
             all
         };
-        let columns = match self.dims {
-            3 => vec![nx],
-            _ => halves(nx, least.max(256)),
-        };
+        let columns = halves(nx, least.max(256));
         let ms = if self.dims > 2 { halves(nm, 8) } else { vec![1] };
         let streams = if self.dims > 1 { halves(ns, 16) } else { vec![1] };
         let mut tiles = Vec::new();
@@ -126,7 +127,12 @@ impl Facts {
         let spilled = again * ((near + far_off) / SHARED + last / MEMORY);
         // A leapfrog's level before the last one is kept too.
         let copied = if twice { (2 * self.outputs * self.bytes) as f64 / t / MEMORY } else { 0.0 };
-        let work = (loads + spilled) * more + copied;
+        // Rows of the own planes that the nearest cache does not hold from row to row.
+        let near_rows = at_once * (2.0 * r + 1.0) + 2.0 * r;
+        let nearest = near_rows * tx * (self.inputs * self.bytes) as f64;
+        let from_second = if self.dims > 2 { (1.0 - 0.75 * NEAREST / nearest).max(0.0) } else { 0.0 };
+        let far_rows = from_second * (2 * self.radius * self.inputs * self.bytes) as f64 / (2.0 * SHARED);
+        let work = (loads + spilled + far_rows) * more + copied;
         // Short rows cost their begin: some tens of nanoseconds for each level.
         let begin = 25.0 / (tx * self.rows as f64);
         // Workers that have nothing to do at the end.
