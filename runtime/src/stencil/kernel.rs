@@ -99,34 +99,7 @@ unsafe fn rows<
     S: Stencil<T, R, K>,
 {
     // SAFETY: as the caller says.
-    unsafe {
-        let reach = if Z { reach::<T, R, K, D, B>(&call.around) } else { reach::<T, R, K, D, 1>(&call.around) };
-        range::<I, T, S, R, K, D, B, Z, OLD>(stencil, call, &reach);
-    }
-}
-
-/// # Safety
-/// As for `rows`.
-#[inline(always)]
-unsafe fn range<
-    I,
-    T,
-    S,
-    const R: usize,
-    const K: usize,
-    const D: usize,
-    const B: usize,
-    const Z: bool,
-    const OLD: bool,
->(
-    stencil: &S,
-    call: &Call<T>,
-    reach: &Reach<T>,
-) where
-    I: Isa,
-    T: Cell,
-    S: Stencil<T, R, K>,
-{
+    let reach = &unsafe { if Z { reach::<T, R, K, D, B>(&call.around) } else { reach::<T, R, K, D, 1>(&call.around) } };
     let line = T::LINE as isize;
     let whole = call.x0 + (call.x1 - call.x0) / line * line;
     let mut x = call.x0;
@@ -226,6 +199,14 @@ entry!(on_avx512, super::isa::Avx512, "avx512f,avx512vl,avx512bw,avx512dq,avx2")
 #[cfg(target_arch = "x86_64")]
 entry!(on_avx2, super::isa::Avx2, "avx2");
 entry!(on_base, super::isa::Base);
+
+impl<T> Kernel<T> {
+    /// Whether rows are computed together along the streamed axis, which is y in two axes, not across it.
+    #[inline(always)]
+    pub(super) fn along_stream(&self, dims: usize) -> bool {
+        dims == 2 || self.along_z
+    }
+}
 
 /// Rows that are best computed together: how many, and whether they lie along z. More rows share loads. Along z they also share
 /// planes, most of which are no longer in the nearest cache when the next plane is computed.

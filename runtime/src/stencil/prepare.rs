@@ -82,7 +82,7 @@ impl<T: Cell, const D: usize, S: Stencil<T, R, K>, const R: usize, const K: usiz
             outputs,
             leapfrog: self.leapfrog,
             rows: kernel.rows,
-            along_stream: D == 2 || kernel.along_z,
+            along_stream: kernel.along_stream(D),
             bytes: size_of::<T>(),
             cells: largest(&geometry, &boxes),
             workers: world.threads(),

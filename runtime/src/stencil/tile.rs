@@ -168,7 +168,7 @@ impl<T: Cell> Sweep<'_, T> {
     pub(super) unsafe fn tile(&self, tile: &Tile, desk: &mut Desk<T>) {
         let (r, n) = (self.kernel.radius as isize, self.steps as isize);
         let at_once = self.kernel.rows as isize;
-        let (block_m, block_s) = if self.blocks_stream() { (1, at_once) } else { (at_once, 1) };
+        let (block_m, block_s) = if self.kernel.along_stream(self.dims) { (1, at_once) } else { (at_once, 1) };
         desk.ring.fit(tile, &self.clip, self.steps, self.kernel.outputs, self.kernel.radius, block_s as usize);
         let far = (n - 1) * r;
         let end = tile.s.1 + far;
@@ -204,16 +204,10 @@ impl<T: Cell> Sweep<'_, T> {
         }
     }
 
-    /// Whether rows are computed together along the streamed axis, not across it.
-    #[inline(always)]
-    fn blocks_stream(&self) -> bool {
-        self.dims == 2 || self.kernel.along_z
-    }
-
     /// The place of the j-th of some rows.
     #[inline(always)]
     fn place(&self, m: isize, s: isize, j: usize) -> (isize, isize) {
-        if self.blocks_stream() { (m, s + j as isize) } else { (m + j as isize, s) }
+        if self.kernel.along_stream(self.dims) { (m, s + j as isize) } else { (m + j as isize, s) }
     }
 
     /// Some rows of one level, from the field or the level below.
